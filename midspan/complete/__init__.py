@@ -1,0 +1,1 @@
+"""Complete room: from a request at a caret to a suggestion."""

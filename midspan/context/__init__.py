@@ -1,0 +1,1 @@
+"""Context room: a project as ranked chunks for one caret."""

@@ -1,0 +1,1 @@
+"""Data room: from sources to a licensed, deduplicated corpus with provenance."""

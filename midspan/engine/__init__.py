@@ -1,0 +1,1 @@
+"""Engine room: inference backends behind one small protocol."""

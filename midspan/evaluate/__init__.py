@@ -1,0 +1,1 @@
+"""Evaluate room: held-out cases, metrics and reports."""

@@ -1,0 +1,1 @@
+"""FIM room: cutting a document into prefix, middle and suffix."""

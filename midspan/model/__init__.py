@@ -1,0 +1,1 @@
+"""Model room: Llama in PyTorch, presets, tokenizer training, checkpoints in and out."""

@@ -1,0 +1,1 @@
+"""Prefer room: preference pairs from sampled completions and judges."""

@@ -1,0 +1,1 @@
+"""Prompt room: the one prompt that training, evaluation and serving share."""

@@ -1,0 +1,287 @@
+"""The typed recipe: every setting of a build, its default and its allowed values, in one place.
+
+A recipe is a TOML file; `midspan.recipe.load` reads it. Models are frozen: a recipe is data and never changes.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are refused, values never change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class EnvironmentSource(Section):
+    """The packages installed in a Python environment: the running one, or the one whose `site-packages` is `path`."""
+
+    kind: Literal["environment"]
+    path: str | None = None
+
+
+class FolderSource(Section):
+    """A folder of code: one project, or with `split = true` each direct subfolder a project of its own."""
+
+    kind: Literal["folder"]
+    path: str
+    split: bool = False
+
+
+Source = Annotated[EnvironmentSource | FolderSource, Field(discriminator="kind")]
+
+
+class FilterConfig(Section):
+    """Thresholds of the quality filters. The defaults are StarCoder2's (arXiv 2402.19173, section 3.1)."""
+
+    max_lines: Positive = 100_000
+    max_mean_line_length: PositiveFloat = 100.0
+    max_line_length: Positive = 1_000
+    min_alphabetic_share: Share = 0.25
+    max_encoded_share: Share = 0.5
+    min_bytes: Positive = 64
+    max_bytes: Positive = 1_000_000
+    drop_generated: bool = True
+
+
+class DuplicateConfig(Section):
+    """MinHash-LSH near duplicates. The defaults are The Stack v2's (arXiv 2402.19173, section 3.2)."""
+
+    ngram_size: Positive = 5
+    bands: Positive = 25
+    rows: Positive = 10
+    threshold: Share = 0.7
+
+
+class DataConfig(Section):
+    """Sources, licence policy, filters, duplicates and the split by project."""
+
+    sources: tuple[Source, ...] = (EnvironmentSource(kind="environment"),)
+    languages: tuple[str, ...] = ()
+    """Names of the languages to keep; empty keeps every known one."""
+    licence_tier: Literal["model", "gold", "silver", "bronze", "lead"] = "lead"
+    """Lowest tier of the Blue Oak Council list that counts as permissive."""
+    max_project_bytes: Positive = 50_000_000
+    """Text kept per project: beyond it files are dropped in the order of their hash, so that no project dominates."""
+    valid_share: Share = 0.05
+    test_share: Share = 0.05
+    """Shares of *projects* (never of files) held out for validation and for evaluation."""
+    filters: FilterConfig = FilterConfig()
+    duplicates: DuplicateConfig = DuplicateConfig()
+
+
+class TokenizerConfig(Section):
+    """Byte-level BPE."""
+
+    vocab_size: Annotated[int, Field(ge=300, le=1_000_000)] = 49_152
+    sample_bytes: Positive = 200_000_000
+    """Text the tokenizer is trained on, drawn from the training split in the order of content hashes."""
+
+
+class ModelConfig(Section):
+    """Shape of a Llama (names in brackets are Hugging Face's)."""
+
+    hidden_size: Positive = 3_072
+    layers: Positive = 30
+    heads: Positive = 24
+    kv_heads: Positive = 24
+    mlp_size: Positive = 8_256
+    context_length: Positive = 8_192
+    tie_embeddings: bool = False
+    rope_theta: PositiveFloat = 10_000.0
+    norm_epsilon: PositiveFloat = 1e-5
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "ModelConfig":
+        if self.hidden_size % self.heads:
+            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads {self.heads} is not a multiple of kv_heads {self.kv_heads}")
+        if (self.hidden_size // self.heads) % 2:
+            raise ValueError(
+                f"hidden_size / heads must be even for rotary embeddings, not {self.hidden_size // self.heads}"
+            )
+        return self
+
+
+class CutWeights(Section):
+    """Weights of the four kinds of cut points (blueprint, stage 2); they need not sum to one."""
+
+    block_boundary: Annotated[float, Field(ge=0)] = 0.4
+    line_start: Annotated[float, Field(ge=0)] = 0.2
+    line_middle: Annotated[float, Field(ge=0)] = 0.2
+    token_middle: Annotated[float, Field(ge=0)] = 0.2
+
+
+class FimConfig(Section):
+    """How a document is cut into prefix, middle and suffix."""
+
+    rate: Share = 0.5
+    """Share of pre-training documents that get the random FIM transformation."""
+    psm_share: Share = 0.0
+    """Share of FIM documents printed prefix-suffix-middle instead of suffix-prefix-middle."""
+    max_middle_chars: Positive = 700
+    start: CutWeights = CutWeights()
+    end: CutWeights = CutWeights()
+
+
+Strategy = Literal["none", "iou", "path_distance", "rag"]
+
+
+class PromptConfig(Section):
+    """The one prompt: family, token budget and where the budget goes."""
+
+    family: Literal["mellum"] = "mellum"
+    max_tokens: Positive = 6_144
+    """Tokens of the whole prompt; what remains of the context is for the completion."""
+    context_share: Share = 0.5
+    suffix_share: Share = 0.15
+    """Upper shares of the budget for context files and suffix; the prefix takes the rest and what they leave."""
+    strategy: Strategy = "rag"
+    """Strategy used at inference (training mixes several, see `[sft] strategies`)."""
+    heal: bool = True
+    """Cut the prompt back to a safe token border and make the generation reproduce the cut text."""
+
+
+class OptimizerConfig(Section):
+    """AdamW for embeddings and norms; `muon` takes the matrices of the blocks over."""
+
+    name: Literal["adamw", "muon"] = "adamw"
+    learning_rate: PositiveFloat = 3e-4
+    muon_learning_rate: PositiveFloat = 0.02
+    weight_decay: Annotated[float, Field(ge=0)] = 0.1
+    beta1: Share = 0.9
+    beta2: Share = 0.95
+    clip: PositiveFloat = 1.0
+
+
+class TrainConfig(Section):
+    """What the one training loop needs, whatever the stage."""
+
+    tokens: Positive
+    """Tokens (padding excluded) the stage trains on."""
+    batch_tokens: Positive
+    """Tokens of one optimizer step over all devices."""
+    sequence_length: Positive
+    micro_batch: Positive = 8
+    """Sequences in one forward pass on one device."""
+    schedule: Literal["wsd", "cosine", "constant"] = "wsd"
+    warmup_share: Share = 0.02
+    decay_share: Share = 0.2
+    """Share of the steps with falling learning rate (`wsd` only)."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    precision: Literal["fp32", "bf16"] = "bf16"
+    compile: bool = False
+    checkpoint_steps: Positive = 1_000
+    """A resumable checkpoint is written every so many steps."""
+    valid_steps: Positive = 1_000
+    """Validation bits per byte are computed every so many steps, and at the end."""
+    valid_bytes: Positive = 2_000_000
+    """Validation text used, taken evenly over the held-out projects."""
+
+
+class PretrainConfig(TrainConfig):
+    """Stage `pretrain`: next-token prediction, half of the documents with random FIM."""
+
+    document_mask: bool = True
+    """No attention across the documents packed into one sequence."""
+
+
+class SftConfig(TrainConfig):
+    """Stage `sft`: syntax-cut middles with project context; loss on the middle and its end token only."""
+
+    strategies: dict[Strategy, Annotated[float, Field(ge=0)]] = {
+        "none": 0.25,
+        "iou": 0.25,
+        "path_distance": 0.25,
+        "rag": 0.25,
+    }
+    """Weights with which the context strategies are mixed."""
+    examples_per_file: Positive = 1
+
+
+class PreferConfig(Section):
+    """Stage `prefer`: completions sampled from `sft`, judged, made into pairs."""
+
+    cases: Positive = 10_000
+    temperatures: tuple[Annotated[float, Field(ge=0)], ...] = (0.2, 0.6, 1.0)
+    samples_per_temperature: Positive = 2
+    judge: Literal["reference"] = "reference"
+    """`reference` compares with the true middle."""
+    min_margin: Share = 0.15
+    """Least difference of the judge's scores (0 to 1) within a pair."""
+    max_pairs_per_case: Positive = 2
+    max_new_tokens: Positive = 256
+
+
+class DpoConfig(TrainConfig):
+    """Stage `dpo` (arXiv 2305.18290); `tokens` counts both sides of the pairs."""
+
+    loss: Literal["sigmoid", "sigmoid_norm"] = "sigmoid_norm"
+    """`sigmoid_norm` divides each side's log-probability by its number of tokens."""
+    beta: PositiveFloat = 0.1
+    sft_weight: Annotated[float, Field(ge=0)] = 0.1
+    """Weight of the negative log-likelihood of the chosen side, added to the loss."""
+
+
+class ExportConfig(Section):
+    """Stage `export`: a Hugging Face directory and GGUF files of the final model."""
+
+    gguf: tuple[Literal["f32", "f16", "q8_0"], ...] = ("f16", "q8_0")
+
+
+class EvalConfig(Section):
+    """Stage `eval`: cases drawn from the held-out projects."""
+
+    cases: Positive = 1_000
+    max_new_tokens: Positive = 256
+    stages: tuple[Literal["base", "sft", "dpo"], ...] = ("base", "sft", "dpo")
+    gguf: Literal["f32", "f16", "q8_0"] = "f16"
+    """Precision of the weights that are evaluated."""
+
+
+class ParallelConfig(Section):
+    """The device mesh: `replicas` of groups of `shards` devices; `replicas * shards` is the world size."""
+
+    replicas: Positive = 1
+    shards: Positive = 1
+
+
+class Recipe(Section):
+    """Everything one build depends on."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    """Name of the run: its directory is `runs/<name>`."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    data: DataConfig = DataConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = ModelConfig()
+    fim: FimConfig = FimConfig()
+    prompt: PromptConfig = PromptConfig()
+    pretrain: PretrainConfig
+    sft: SftConfig
+    prefer: PreferConfig = PreferConfig()
+    dpo: DpoConfig
+    export: ExportConfig = ExportConfig()
+    eval: EvalConfig = EvalConfig()
+    parallel: ParallelConfig = ParallelConfig()
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Recipe":
+        if self.prompt.max_tokens >= self.model.context_length:
+            raise ValueError(
+                f"prompt.max_tokens {self.prompt.max_tokens} must be below"
+                f" model.context_length {self.model.context_length}"
+            )
+        for stage in ("pretrain", "sft", "dpo"):
+            length = getattr(self, stage).sequence_length
+            if length > self.model.context_length:
+                raise ValueError(
+                    f"{stage}.sequence_length {length} is above model.context_length {self.model.context_length}"
+                )
+        return self

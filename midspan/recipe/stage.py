@@ -1,0 +1,35 @@
+"""What a stage is given and what it answers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from midspan.recipe.progress import Progress
+from midspan.recipe.schema import Recipe
+
+Metrics = dict[str, float | int | str]
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """One run of one stage.
+
+    `inputs` maps the name of each stage this one depends on to its finished directory. `work` is the stage's private
+    directory: it outlives a kill, and becomes the stage's output directory when the stage function returns. What a
+    stage keeps only to resume goes into `work / "resume"`, which is removed before the directory is published.
+    """
+
+    recipe: Recipe
+    inputs: Mapping[str, Path]
+    work: Path
+    progress: Progress
+
+    @property
+    def resume(self) -> Path:
+        """The folder for what is needed only to go on after a kill; made on first use."""
+        folder = self.work / "resume"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+
+StageFunction = Callable[[StageContext], Metrics]

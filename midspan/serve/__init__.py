@@ -1,0 +1,1 @@
+"""Serve room: HTTP and LSP in front of the completion logic."""

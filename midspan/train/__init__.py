@@ -1,0 +1,1 @@
+"""Train room: one loop for pre-training, supervised fine-tuning and DPO."""
