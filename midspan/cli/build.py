@@ -1,0 +1,80 @@
+"""`midspan build` and one command per stage."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from midspan.cli.options import DEFAULT_RUNS, JsonOption, RecipeArgument, RunsOption, SetOption
+from midspan.recipe.build import build, run_stage
+from midspan.recipe.graph import STAGES, Stage
+from midspan.recipe.load import load_recipe
+from midspan.recipe.manifest import Manifest
+from midspan.recipe.progress import Progress
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command("build", rich_help_panel="Build")(_build)
+    for stage in STAGES.values():
+        app.command(stage.name, help=_stage_help(stage), rich_help_panel="Build")(_stage_command(stage.name))
+
+
+def _stage_help(stage: Stage) -> str:
+    needs = f" Needs the finished stages: {', '.join(stage.needs)}." if stage.needs else ""
+    return f"{stage.title}.{needs}"
+
+
+def _build(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    runs: RunsOption = DEFAULT_RUNS,
+    json_: JsonOption = False,
+) -> None:
+    """Run every stage of RECIPE that is missing or out of date: repositories in, a measured and exported model out."""
+    loaded = load_recipe(recipe, tuple(set_ or ()))
+    progress = Progress()
+    manifests = build(loaded, runs, progress, lambda stage, manifest, reused: _say(progress, manifest, reused))
+    if json_:
+        typer.echo(json.dumps({name: _as_json(manifest, runs, loaded.name) for name, manifest in manifests.items()}))
+
+
+def _stage_command(name: str) -> Any:
+    def command(
+        recipe: RecipeArgument,
+        set_: SetOption = None,
+        runs: RunsOption = DEFAULT_RUNS,
+        json_: JsonOption = False,
+    ) -> None:
+        loaded = load_recipe(recipe, tuple(set_ or ()))
+        progress = Progress()
+        manifest, reused = run_stage(name, loaded, runs, progress)
+        _say(progress, manifest, reused)
+        if json_:
+            typer.echo(json.dumps(_as_json(manifest, runs, loaded.name)))
+
+    return command
+
+
+def _say(progress: Progress, manifest: Manifest, reused: bool) -> None:
+    if reused:
+        progress.log(f"{manifest.stage}: reused")
+        return
+    figures = ", ".join(f"{name} {_short(value)}" for name, value in list(manifest.metrics.items())[:6])
+    progress.log(f"{manifest.stage}: done in {manifest.seconds:.1f} s ({figures})")
+
+
+def _short(value: float | int | str) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+
+
+def _as_json(manifest: Manifest, runs: Path, run: str) -> dict[str, Any]:
+    return {
+        "stage": manifest.stage,
+        "directory": str(runs / run / manifest.stage),
+        "key": manifest.key,
+        "digest": manifest.digest,
+        "seconds": manifest.seconds,
+        "metrics": manifest.metrics,
+    }

@@ -1,0 +1,163 @@
+"""`midspan complete FILE:LINE:COL`: one suggestion in the terminal, and with `--explain` how it came about."""
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from midspan.cli.models import choose_model
+from midspan.cli.options import DEFAULT_RUNS, JsonOption, ModelOption, RunsOption
+from midspan.cli.tables import console
+from midspan.complete.completer import Completer
+from midspan.complete.request import CompletionRequest, Suggestion
+from midspan.context.project import Project
+from midspan.engine.open import open_engine
+from midspan.errors import MidspanError
+
+MARKERS = (".git", "pyproject.toml", "package.json", "go.mod", "Cargo.toml", "pom.xml")
+
+
+@dataclass(frozen=True)
+class Caret:
+    """A place in a file: the text before and after it."""
+
+    file: Path
+    prefix: str
+    suffix: str
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("complete", rich_help_panel="Complete")(_complete)
+
+
+def _complete(
+    place: Annotated[str, typer.Argument(metavar="FILE:LINE:COL", help="Caret; line and column count from 1.")],
+    model: ModelOption = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", metavar="DIR", help="The project. Default: found from the file upwards.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the prompt and where each part came from.")] = False,
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Longest suggestion.")] = 64,
+    runs: RunsOption = DEFAULT_RUNS,
+    json_: JsonOption = False,
+) -> None:
+    """Print the suggestion at a caret."""
+    caret = read_caret(place)
+    project_root = (root or find_root(caret.file)).resolve()
+    suggestion = asyncio.run(_suggest(caret, project_root, choose_model(model, runs), runs, max_new_tokens))
+    if json_:
+        typer.echo(json.dumps(as_json(suggestion, explain)))
+        return
+    if explain:
+        _explain(suggestion)
+    if suggestion.dropped:
+        typer.echo(f"(no suggestion: {suggestion.dropped})", err=True)
+    typer.echo(suggestion.text)
+
+
+def read_caret(place: str) -> Caret:
+    """The caret of "FILE:LINE:COL". Raises MidspanError if it is malformed, unreadable or outside the file."""
+    match = re.fullmatch(r"(.+):(\d+):(\d+)", place)
+    if not match:
+        raise MidspanError(f"{place} is not FILE:LINE:COL", "for example src/app.py:12:5")
+    file, line, column = Path(match[1]), int(match[2]), int(match[3])
+    try:
+        text = file.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise MidspanError(f"no file {file}") from None
+    except UnicodeDecodeError as error:
+        raise MidspanError(f"{file} is not UTF-8 (byte {error.start})") from None
+    except OSError as error:
+        raise MidspanError(f"cannot read {file}: {error.strerror}") from None
+    lines = text.splitlines(keepends=True)
+    if not text or text.endswith(("\n", "\r")):
+        lines.append("")
+    if not 1 <= line <= len(lines):
+        raise MidspanError(f"{file} has {len(lines)} lines, not {line}")
+    content = lines[line - 1].rstrip("\r\n")
+    if not 1 <= column <= len(content) + 1:
+        raise MidspanError(f"{file}:{line} has columns 1 to {len(content) + 1}, not {column}")
+    offset = sum(map(len, lines[: line - 1])) + column - 1
+    return Caret(file, text[:offset], text[offset:])
+
+
+def find_root(file: Path) -> Path:
+    """The nearest folder above `file` that looks like a project, else the file's own folder."""
+    folder = file.resolve().parent
+    for candidate in (folder, *folder.parents):
+        if any((candidate / marker).exists() for marker in MARKERS):
+            return candidate
+    return folder
+
+
+async def _suggest(caret: Caret, root: Path, model: str, runs: Path, max_new_tokens: int) -> Suggestion:
+    file = caret.file.resolve()
+    if not file.is_relative_to(root):
+        raise MidspanError(f"{caret.file} is not below the project {root}", "name its project with --root")
+    engine = await open_engine(model, runs=runs)
+    try:
+        request = CompletionRequest(
+            path=file.relative_to(root).as_posix(),
+            prefix=caret.prefix,
+            suffix=caret.suffix,
+            project=Project.read(root),
+            max_new_tokens=max_new_tokens,
+        )
+        return await Completer(engine).complete(request)
+    finally:
+        await engine.close()
+
+
+def as_json(suggestion: Suggestion, explain: bool) -> dict[str, Any]:
+    """The suggestion for a program: text, figures and, if asked for, the parts of the prompt."""
+    answer: dict[str, Any] = {
+        "suggestion": suggestion.text,
+        "dropped": suggestion.dropped,
+        "logprob": suggestion.logprob,
+        "stop_reason": suggestion.stop_reason,
+        "prompt_tokens": suggestion.prompt_tokens,
+        "cached_tokens": suggestion.cached_tokens,
+        "timings": {
+            "prompt_ms": suggestion.prompt_ms,
+            "generate_ms": suggestion.generate_ms,
+            "total_ms": suggestion.total_ms,
+        },
+    }
+    if explain:
+        answer["steps"] = list(suggestion.steps)
+        answer["prompt"] = [
+            {"kind": p.kind, "path": p.path, "tokens": p.tokens, "reason": p.reason, "text": p.text}
+            for p in suggestion.prompt.parts
+        ]
+    return answer
+
+
+def _explain(suggestion: Suggestion) -> None:
+    table = Table(title="The prompt, in order", title_justify="left")
+    for column in ("part", "file", "tokens", "why"):
+        table.add_column(column, justify="right" if column == "tokens" else "left")
+    for part in suggestion.prompt.parts:
+        table.add_row(part.kind, part.path, str(part.tokens), part.reason)
+    out = console()
+    out.print(table)
+    for part in suggestion.prompt.parts:
+        out.rule(f"{part.kind} {part.path}".strip(), align="left")
+        out.print(part.text, markup=False, highlight=False)
+    out.rule("the completion", align="left")
+    if suggestion.prompt.healed:
+        out.print(f"healed: generation had to begin with {suggestion.prompt.healed!r}", markup=False, highlight=False)
+    for step in suggestion.steps:
+        out.print(step, markup=False, highlight=False)
+    out.print(
+        f"stopped by {suggestion.stop_reason}; mean log-probability {suggestion.logprob:.2f}; "
+        f"{suggestion.prompt_tokens} prompt tokens, {suggestion.cached_tokens} of them cached; "
+        f"prompt {suggestion.prompt_ms:.0f} ms, generation {suggestion.generate_ms:.0f} ms",
+        highlight=False,
+    )
+    out.rule("suggestion", align="left")

@@ -1,0 +1,152 @@
+"""Building a run: which stages are to be run, running one so that it is cached, atomic and resumable.
+
+A stage works in `runs/<name>/.<stage>.work`. When it is done the manifest is written into it and the directory is
+renamed to `runs/<name>/<stage>`: at every moment the latter is either absent or whole. A kill leaves the work
+directory, marked with the key of the work; the next build goes on in it, or throws it away if the work has changed.
+"""
+
+import datetime
+import fcntl
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import midspan
+from midspan.errors import MidspanError
+from midspan.recipe.graph import STAGES, Stage, key_of, settings_of
+from midspan.recipe.manifest import MANIFEST, Manifest, digest_of, hash_outputs, read_manifest, write_manifest
+from midspan.recipe.progress import Progress
+from midspan.recipe.schema import Recipe
+from midspan.recipe.stage import StageContext
+
+KEY_FILE = "resume.key"
+
+
+def build(
+    recipe: Recipe, runs: Path, progress: Progress, finished: Callable[[Stage, Manifest, bool], None] | None = None
+) -> dict[str, Manifest]:
+    """Run every stage that is missing or out of date; the manifests of all stages by name.
+
+    `finished(stage, manifest, reused)` is called after each stage.
+    """
+    manifests: dict[str, Manifest] = {}
+    with _locked(runs / recipe.name):
+        for stage in STAGES.values():
+            manifest, reused = _run(stage, recipe, runs / recipe.name, manifests, progress)
+            manifests[stage.name] = manifest
+            if finished:
+                finished(stage, manifest, reused)
+    return manifests
+
+
+def run_stage(name: str, recipe: Recipe, runs: Path, progress: Progress) -> tuple[Manifest, bool]:
+    """Run one stage, whose inputs must be finished; its manifest, and whether it was reused as it stood."""
+    stage, run = STAGES[name], runs / recipe.name
+    with _locked(run):
+        for need in stage.needs:
+            if not (run / need).exists():
+                raise MidspanError(
+                    f"stage {name} needs stage {need}, which run {recipe.name} does not have",
+                    f"run `midspan {need}` first, or `midspan build` for all stages",
+                )
+        return _run(stage, recipe, run, {need: read_manifest(run / need) for need in stage.needs}, progress)
+
+
+def is_current(stage: Stage, recipe: Recipe, run: Path, manifests: dict[str, Manifest]) -> bool:
+    """Whether the finished directory of `stage` is the result of this recipe and these inputs."""
+    directory = run / stage.name
+    return directory.exists() and read_manifest(directory).key == _key(stage, recipe, manifests)
+
+
+def _key(stage: Stage, recipe: Recipe, manifests: dict[str, Manifest]) -> str:
+    return key_of(stage, recipe, _input_digests(stage, recipe, manifests))
+
+
+def _input_digests(stage: Stage, recipe: Recipe, manifests: dict[str, Manifest]) -> dict[str, str]:
+    if stage.name == "data":
+        from midspan.data.stage import fingerprint
+
+        return {"sources": fingerprint(recipe.data)}
+    return {need: manifests[need].digest for need in stage.needs}
+
+
+def _run(
+    stage: Stage, recipe: Recipe, run: Path, manifests: dict[str, Manifest], progress: Progress
+) -> tuple[Manifest, bool]:
+    function = stage.function()
+    inputs = _input_digests(stage, recipe, manifests)
+    key = key_of(stage, recipe, inputs)
+    final, work = run / stage.name, run / f".{stage.name}.work"
+    _finish_interrupted_publish(final, work)
+    if final.exists():
+        manifest = read_manifest(final)
+        if manifest.key == key:
+            return manifest, True
+    _prepare(work, key)
+    progress.log(f"{stage.name}: {stage.title}")
+    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+    context = StageContext(recipe, {need: run / need for need in stage.needs}, work, progress)
+    metrics = function(context)
+    shutil.rmtree(work / "resume", ignore_errors=True)
+    (work / KEY_FILE).unlink()
+    outputs = hash_outputs(work)
+    manifest = Manifest(
+        stage=stage.name,
+        key=key,
+        digest=digest_of(outputs),
+        settings=settings_of(stage, recipe),
+        code=f"midspan {midspan.__version__}",
+        inputs=inputs,
+        outputs=outputs,
+        metrics=metrics,
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - clock, 3),
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    )
+    write_manifest(work, manifest)
+    _publish(work, final)
+    return manifest, False
+
+
+def _prepare(work: Path, key: str) -> None:
+    """Keep the work directory if it is of the same work, else start an empty one."""
+    marker = work / KEY_FILE
+    if marker.exists() and marker.read_text() == key:
+        return
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    marker.write_text(key)
+
+
+def _publish(work: Path, final: Path) -> None:
+    """Put the whole work directory in the place of the final one."""
+    old = final.with_name(f".{final.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
+    work.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _finish_interrupted_publish(final: Path, work: Path) -> None:
+    """A kill between writing the manifest and the renaming leaves a whole work directory: publish it now."""
+    if (work / MANIFEST).exists():
+        _publish(work, final)
+
+
+@contextmanager
+def _locked(run: Path) -> Iterator[None]:
+    """Hold the run's lock, so that two builds never work on one run at the same time."""
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MidspanError(
+                f"another process is building the run in {run}", "wait for it, or give this run another name"
+            ) from None
+        yield
