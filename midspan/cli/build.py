@@ -35,7 +35,7 @@ def _build(
     """Run every stage of RECIPE that is missing or out of date: repositories in, a measured and exported model out."""
     loaded = load_recipe(recipe, tuple(set_ or ()))
     progress = Progress()
-    manifests = build(loaded, runs, progress, lambda stage, manifest, reused: _say(progress, manifest, reused))
+    manifests = build(loaded, runs, progress, lambda stage, manifest, reused: say_finished(progress, manifest, reused))
     if json_:
         typer.echo(json.dumps({name: _as_json(manifest, runs, loaded.name) for name, manifest in manifests.items()}))
 
@@ -50,14 +50,15 @@ def _stage_command(name: str) -> Any:
         loaded = load_recipe(recipe, tuple(set_ or ()))
         progress = Progress()
         manifest, reused = run_stage(name, loaded, runs, progress)
-        _say(progress, manifest, reused)
+        say_finished(progress, manifest, reused)
         if json_:
             typer.echo(json.dumps(_as_json(manifest, runs, loaded.name)))
 
     return command
 
 
-def _say(progress: Progress, manifest: Manifest, reused: bool) -> None:
+def say_finished(progress: Progress, manifest: Manifest, reused: bool) -> None:
+    """Print one line about a stage: reused, or its time and first figures."""
     if reused:
         progress.log(f"{manifest.stage}: reused")
         return

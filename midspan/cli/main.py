@@ -3,6 +3,7 @@
 import errno
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 import typer
@@ -45,12 +46,19 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line; its exit code. Errors the user can mend become one line on stderr and code 2."""
+    """Run one command line; its exit code."""
+    return guarded(lambda: app(arguments, prog_name="midspan"))
+
+
+def guarded(action: Callable[[], object]) -> int:
+    """Call `action`; the exit code. Errors the user can mend become one line on stderr and code 2."""
     try:
-        app(arguments, prog_name="midspan")
+        action()
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else 0
         return _fail(INTERRUPTED) if code == TYPER_INTERRUPTED else code
+    except KeyboardInterrupt:
+        return _fail(INTERRUPTED)
     except MidspanError as error:
         return _fail(str(error))
     except Exception as error:

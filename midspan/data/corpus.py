@@ -1,0 +1,55 @@
+"""Reading a finished corpus: what every later stage uses. Needs only pyarrow.
+
+`corpus.parquet` is sorted by (split, project, path), so one pass in file order gives whole projects; row groups are
+read one at a time, and memory stays at one of them whatever the size of the corpus.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import groupby
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from midspan.errors import MidspanError
+
+CORPUS_FILE = "corpus.parquet"
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file of the corpus. `path` is posix and relative to the project, `sha256` the hash of `text` as UTF-8."""
+
+    project: str
+    path: str
+    language: str
+    text: str
+    licence: str
+    source: str
+    sha256: str
+    split: str
+
+
+def documents(stage_dir: Path, split: str) -> Iterator[Document]:
+    """The documents of one split (`train`, `valid` or `test`) in the order of (project, path).
+
+    Raises MidspanError if the stage directory holds no corpus.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}")
+    path = stage_dir / CORPUS_FILE
+    if not path.is_file():
+        raise MidspanError(f"there is no corpus at {path}", "run the `data` stage first")
+    columns = [column.name for column in fields(Document)]
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            for row in file.read_row_group(group, columns=columns).to_pylist():
+                if row["split"] == split:
+                    yield Document(**row)
+
+
+def projects(stage_dir: Path, split: str) -> Iterator[tuple[str, list[Document]]]:
+    """The projects of one split in order of name, each with its documents by path."""
+    for name, group in groupby(documents(stage_dir, split), key=lambda document: document.project):
+        yield name, list(group)

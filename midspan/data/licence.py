@@ -1,0 +1,199 @@
+"""The licence of each file, with the evidence for it, and whether it is permissive.
+
+Evidence, strongest first: (1) the file's own header: an `SPDX-License-Identifier`, or a GNU licence notice; (2) the
+licence texts in the nearest directory up the project's tree that has any; (3) what the package declares: the SPDX
+expression, its licence texts, the free-text name, the classifiers. Evidence that exists but is not understood makes the
+licence unknown, and an unknown licence is not permissive. Several texts in one place are joined with AND: without a
+statement that one may choose, all of them hold.
+
+Permissive means: on the Blue Oak Council's list at the configured tier or a better one. `blue_oak.json` holds the
+identifiers of each tier of the npm package `@blueoak/list` 15.0.0 (https://blueoakcouncil.org/list), CC0-1.0.
+
+Cost: a licence text is matched once per distinct content (about 2 ms); a header takes one regular-expression scan.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import re2
+from license_expression import ExpressionError, get_spdx_licensing
+from licenseclassifier import identify_license
+
+from midspan.data.sources import Declaration, SourceProject
+
+TIERS = ("model", "gold", "silver", "bronze", "lead")
+HEADER_CHARS = 4_000
+MAX_LICENCE_BYTES = 500_000
+
+_SPDX = re2.compile(r"SPDX-License-Identifier:[ \t]*([A-Za-z0-9.+\-() \t]+)")
+_GNU_NOTICE = re2.compile(
+    r"(?i)under[\s#*/;%-]+(?:the[\s#*/;%-]+)?(?:terms[\s#*/;%-]+of[\s#*/;%-]+)?(?:the[\s#*/;%-]+)?"
+    r"(?:GNU[\s#*/;%-]+(?:Lesser[\s#*/;%-]+|Library[\s#*/;%-]+|Affero[\s#*/;%-]+)?General[\s#*/;%-]+Public|[AL]?GPL)"
+)
+_NOT_WORD = re2.compile(r"[^a-z0-9.]+")
+_NOISE = frozenset({"the", "license", "licence", "version", "software", "osi", "approved"})
+
+_NAMES = {
+    "0bsd": "0BSD",
+    "apache": "Apache-2.0",
+    "apache 2": "Apache-2.0",
+    "apache 2.0": "Apache-2.0",
+    "asl 2.0": "Apache-2.0",
+    "blue oak model blueoak 1.0.0": "BlueOak-1.0.0",
+    "boost 1.0 bsl 1.0": "BSL-1.0",
+    "bsd": "BSD-3-Clause",
+    "bsd 2 clause": "BSD-2-Clause",
+    "bsd 3 clause": "BSD-3-Clause",
+    "cc0 1.0 universal cc0 1.0 public domain dedication": "CC0-1.0",
+    "isc": "ISC",
+    "isc iscl": "ISC",
+    "mit": "MIT",
+    "mit no attribution mit 0": "MIT-0",
+    "modified bsd": "BSD-3-Clause",
+    "mozilla public 2.0 mpl 2.0": "MPL-2.0",
+    "new bsd": "BSD-3-Clause",
+    "psf": "PSF-2.0",
+    "python foundation": "PSF-2.0",
+    "simplified bsd": "BSD-2-Clause",
+    "unlicense": "Unlicense",
+    "unlicense unlicense": "Unlicense",
+    "zlib libpng": "Zlib",
+}
+"""Common names in package metadata, lower case, without noise words. "BSD" alone is read as the three-clause one."""
+
+
+@dataclass(frozen=True)
+class Licence:
+    """An SPDX expression ("" when unknown) and where it was found."""
+
+    expression: str
+    evidence: str
+
+
+UNKNOWN = Licence("", "no licence found")
+
+
+@cache
+def _licensing() -> Any:
+    return get_spdx_licensing()
+
+
+@cache
+def normalise(expression: str) -> str:
+    """The SPDX expression in canonical spelling, "" if it is empty or not valid."""
+    try:
+        parsed = _licensing().parse(expression.strip(), validate=True)
+    except ExpressionError:
+        return ""
+    return "" if parsed is None else str(parsed.render())
+
+
+@cache
+def permissive_ids(tier: str) -> frozenset[str]:
+    """Identifiers on the Blue Oak list at `tier` and better."""
+    tiers = json.loads(resources.files("midspan.data").joinpath("blue_oak.json").read_text(encoding="utf-8"))["tiers"]
+    return frozenset(identifier for name in TIERS[: TIERS.index(tier) + 1] for identifier in tiers[name])
+
+
+@cache
+def is_permissive(expression: str, tier: str) -> bool:
+    """Whether a licensee may act under permissive terms alone: OR needs one permissive side, AND all of them.
+
+    An exception (WITH) only adds permissions, so the licence it modifies decides.
+    """
+    if not normalise(expression):
+        return False
+    return _holds(_licensing().parse(expression), permissive_ids(tier))
+
+
+def _holds(node: Any, allowed: frozenset[str]) -> bool:
+    licensing = _licensing()
+    if isinstance(node, licensing.OR):
+        return any(_holds(side, allowed) for side in node.args)
+    if isinstance(node, licensing.AND):
+        return all(_holds(side, allowed) for side in node.args)
+    return getattr(node, "license_symbol", node).key in allowed
+
+
+def header_licence(text: str) -> Licence | None:
+    """The licence the first `HEADER_CHARS` characters of a file state, None if they state none."""
+    head = text[:HEADER_CHARS]
+    if "SPDX-" in head:
+        stated = [match.group(1).strip(" \t-") for match in _SPDX.finditer(head)]
+        if stated:
+            return Licence(join(stated), "SPDX header")
+    if _GNU_NOTICE.search(head):
+        return Licence("", "GNU licence notice in the header")
+    return None
+
+
+def join(expressions: list[str]) -> str:
+    """All the expressions together (AND), each once and in canonical form; "" if any of them is unknown."""
+    known = sorted({normalise(expression) for expression in expressions})
+    if not known or "" in known:
+        return ""
+    return normalise(" AND ".join(f"({expression})" for expression in known))
+
+
+@dataclass
+class LicenceFinder:
+    """Licences from licence files and metadata; texts are classified once per content."""
+
+    _texts: dict[bytes, str] = field(default_factory=dict)
+
+    def by_directory(self, project: SourceProject) -> dict[str, Licence]:
+        """The licence that holds for each directory of `project` which has files, header lines aside."""
+        declared = self.declared(project.declared)
+        found: dict[str, Licence] = {}
+        for file in project.files:
+            directory = file.path.rpartition("/")[0]
+            if directory not in found:
+                found[directory] = self._nearest(project, directory) or declared
+        return found
+
+    def _nearest(self, project: SourceProject, directory: str) -> Licence | None:
+        while True:
+            if directory in project.licence_files:
+                paths = project.licence_files[directory]
+                names = ", ".join(f"{directory}/{path.name}" if directory else path.name for path in paths)
+                return Licence(join([self.classify(path) for path in paths]), f"licence file {names}")
+            if not directory:
+                return None
+            directory = directory.rpartition("/")[0]
+
+    def declared(self, declaration: Declaration) -> Licence:
+        """The licence that package metadata declares: the first statement that is understood."""
+        if declaration.expression:
+            return Licence(normalise(declaration.expression), "package metadata License-Expression")
+        texts = join([self.classify(path) for path in declaration.files])
+        if texts:
+            return Licence(texts, f"package licence file {', '.join(path.name for path in declaration.files)}")
+        named = normalise(declaration.name) or _NAMES.get(_plain(declaration.name), "")
+        if named:
+            return Licence(named, "package metadata License")
+        names = [_plain(classifier.rpartition("::")[2]) for classifier in declaration.classifiers]
+        classified = join([_NAMES.get(name, "") for name in names if name and name != "dfsg"])
+        return Licence(classified, "package classifier") if classified else UNKNOWN
+
+    def classify(self, path: Path) -> str:
+        """The SPDX expression of a licence text, "" if it is not recognised or cannot be read."""
+        try:
+            with path.open("rb") as stream:
+                content = stream.read(MAX_LICENCE_BYTES)
+        except OSError:
+            return ""
+        key = hashlib.sha256(content).digest()
+        if key not in self._texts:
+            regions = identify_license(content.decode("utf-8", errors="replace"))
+            self._texts[key] = join([region.id for region in regions])
+        return self._texts[key]
+
+
+def _plain(name: str) -> str:
+    words = _NOT_WORD.sub(" ", name.lower()).split()
+    return " ".join(word for word in words if word not in _NOISE)
