@@ -22,7 +22,7 @@ from midspan.cli.tables import console, stage_table
 from midspan.data.corpus import projects
 from midspan.errors import MidspanError
 from midspan.evaluate.cases import read_cases
-from midspan.prefer.cases import Case
+from midspan.data.cases import Case
 from midspan.recipe.build import build
 from midspan.recipe.load import load_recipe
 from midspan.recipe.progress import Progress
@@ -71,7 +71,7 @@ def show_completions(run: Path, examples: list[dict[str, Any]], out: Console) ->
     )
     server = subprocess.Popen(
         [sys.executable, "-m", "midspan.cli.main", "serve", "--model", str(run), "--port", "0"],
-        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     try:
@@ -90,8 +90,8 @@ def show_completions(run: Path, examples: list[dict[str, Any]], out: Console) ->
 
 def wait_for_url(server: subprocess.Popen[str]) -> str:
     """The address the server prints when it is ready. Raises MidspanError if it ends before."""
-    assert server.stdout is not None
-    for line in server.stdout:
+    assert server.stderr is not None
+    for line in server.stderr:
         match = re.search(r"http://\S+", line)
         if match:
             return match[0].rstrip("/")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +13,7 @@ from rich.table import Table
 from midspan.cli.models import choose_model
 from midspan.cli.options import DEFAULT_RUNS, JsonOption, ModelOption, RunsOption
 from midspan.cli.tables import console
-from midspan.complete.completer import Completer
-from midspan.complete.request import CompletionRequest, Suggestion
+from midspan.complete.completer import Completer, CompletionRequest, Suggestion
 from midspan.context.project import Project
 from midspan.engine.open import open_engine
 from midspan.errors import MidspanError
@@ -123,11 +122,7 @@ def as_json(suggestion: Suggestion, explain: bool) -> dict[str, Any]:
         "stop_reason": suggestion.stop_reason,
         "prompt_tokens": suggestion.prompt_tokens,
         "cached_tokens": suggestion.cached_tokens,
-        "timings": {
-            "prompt_ms": suggestion.prompt_ms,
-            "generate_ms": suggestion.generate_ms,
-            "total_ms": suggestion.total_ms,
-        },
+        "timings": asdict(suggestion.timings),
     }
     if explain:
         answer["steps"] = list(suggestion.steps)
@@ -157,7 +152,7 @@ def _explain(suggestion: Suggestion) -> None:
     out.print(
         f"stopped by {suggestion.stop_reason}; mean log-probability {suggestion.logprob:.2f}; "
         f"{suggestion.prompt_tokens} prompt tokens, {suggestion.cached_tokens} of them cached; "
-        f"prompt {suggestion.prompt_ms:.0f} ms, generation {suggestion.generate_ms:.0f} ms",
+        f"prompt {suggestion.timings.prompt_ms:.0f} ms, generation {suggestion.timings.generate_ms:.0f} ms",
         highlight=False,
     )
     out.rule("suggestion", align="left")

@@ -7,6 +7,7 @@ import typer
 
 from midspan.cli.models import choose_model
 from midspan.cli.options import DEFAULT_RUNS, ModelOption, RunsOption
+from midspan.errors import MidspanError
 
 
 def register(app: typer.Typer) -> None:
@@ -27,11 +28,23 @@ def _serve(
     """Serve completions over HTTP (POST /v1/midspan/completions; the OpenAPI page is at /docs)."""
     from midspan.serve.run import serve
 
-    serve(choose_model(model, runs), host=host, port=port, runs=runs, token_file=token_file)
+    serve(choose_model(model, runs), host=host, port=port, runs=runs, token=_token(token_file))
+
+
+def _token(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise MidspanError(f"cannot read the token file {file}: {error}") from None
+    if not token:
+        raise MidspanError(f"the token file {file} is empty", "write the bearer token into it")
+    return token
 
 
 def _lsp(model: ModelOption = None, runs: RunsOption = DEFAULT_RUNS) -> None:
     """Speak the Language Server Protocol on stdin and stdout (textDocument/inlineCompletion)."""
-    from midspan.serve.lsp import run_lsp
+    from midspan.serve.lsp import serve_lsp
 
-    run_lsp(choose_model(model, runs), runs=runs)
+    serve_lsp(choose_model(model, runs), runs=runs)

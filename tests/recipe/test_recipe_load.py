@@ -60,7 +60,11 @@ def test_values_from_the_command_line_win(tmp_path):
         ("\n[model]\nheads = 7\n", (), ("r.toml:3: model:", "192", "7")),
         ("[sft]\nstrategies = {rog = 1}\n", (), ("r.toml:3: sft.strategies.rog:", "'rag'")),
         ('[[data.sources]]\nkind = "folder"\n', (), ("r.toml:2: data.sources.0.path:", "is missing")),
-        ('[[data.sources]]\nkind = "tape"\n', (), ("r.toml:3: data.sources.0.kind: is 'tape'", "'environment'", "'folder'")),
+        (
+            '[[data.sources]]\nkind = "tape"\n',
+            (),
+            ("r.toml:3: data.sources.0.kind: is 'tape'", "'environment'", "'folder'"),
+        ),
         ("[prompt]\nmax_tokens = 2000\n", (), ("prompt.max_tokens 2000", "model.context_length 1024")),
         ("", ("pretrain.tokens=-1",), ("--set: pretrain.tokens:", "-1", "greater than 0")),
         ("", ("model.heads=7",), ("--set: model:", "multiple of heads 7")),

@@ -1,0 +1,97 @@
+"""The metrics of one suggestion against the text that really stood at the caret. Strings in, numbers out."""
+
+from dataclasses import dataclass
+
+from rapidfuzz.distance import Levenshtein
+from sacrebleu.metrics.chrf import CHRF
+
+from midspan.data.cases import Case
+from midspan.prefer.judges.checks import is_stub
+from midspan.syntax.languages import LANGUAGES
+from midspan.syntax.scope import is_broken
+
+_CHRF = CHRF(word_order=2)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All metrics of one case; shares from 0 to 1, `chrf` from 0 to 100, `valid` None where it cannot be said."""
+
+    em: float
+    first_line_em: float
+    chrf: float
+    edit_similarity: float
+    line_match: float
+    length_ratio: float
+    stub: float
+    empty: float
+    valid: float | None
+
+
+def score(case: Case, suggestion: str) -> Scores:
+    """All metrics of `suggestion` for `case`."""
+    return Scores(
+        em=exact_match(suggestion, case.middle),
+        first_line_em=first_line_match(suggestion, case.middle),
+        chrf=chrf(suggestion, case.middle),
+        edit_similarity=edit_similarity(suggestion, case.middle),
+        line_match=line_match(suggestion, case.middle),
+        length_ratio=length_ratio(suggestion, case.middle),
+        stub=float(is_stub(case.prefix, suggestion)),
+        empty=float(not suggestion.strip()),
+        valid=validity(case, suggestion),
+    )
+
+
+def exact_match(suggestion: str, truth: str) -> float:
+    """1 if both are equal, whitespace around them aside."""
+    return float(suggestion.strip() == truth.strip())
+
+
+def first_line_match(suggestion: str, truth: str) -> float:
+    """1 if the first non-blank lines are equal, whitespace around them aside."""
+    return float(suggestion.strip().partition("\n")[0].rstrip() == truth.strip().partition("\n")[0].rstrip())
+
+
+def chrf(suggestion: str, truth: str) -> float:
+    """Sentence-level chrF++ (0 to 100) as sacrebleu computes it; whitespace does not count."""
+    return float(_CHRF.sentence_score(suggestion, [truth]).score)
+
+
+def chrf_signature() -> str:
+    """Sacrebleu's signature: with it anybody can compute the same figure."""
+    _CHRF.sentence_score("a", ["a"])
+    return str(_CHRF.get_signature())
+
+
+def edit_similarity(suggestion: str, truth: str) -> float:
+    """1 - Levenshtein distance in characters / length of the longer text, whitespace around both aside."""
+    return Levenshtein.normalized_similarity(suggestion.strip(), truth.strip())
+
+
+def line_match(suggestion: str, truth: str) -> float:
+    """Relaxed line match: 1 if all lines of the suggestion stand in the truth, 0.5 if at least one does, else 0.
+
+    Lines are the non-blank ones, trimmed; order and number do not count. An empty suggestion scores 0. The mean over
+    cases is the sum of 2, 1 or 0 per case over twice the number of cases, as JetBrains' evaluation plugin computes it.
+    """
+    written = {line.strip() for line in suggestion.splitlines() if line.strip()}
+    wanted = {line.strip() for line in truth.splitlines() if line.strip()}
+    if not written & wanted:
+        return 0.0
+    return 1.0 if written <= wanted else 0.5
+
+
+def length_ratio(suggestion: str, truth: str) -> float:
+    """Characters of the suggestion over characters of the truth, whitespace around both aside."""
+    return len(suggestion.strip()) / len(truth.strip())
+
+
+def validity(case: Case, suggestion: str) -> float | None:
+    """1 if the file with the suggestion has no more syntax errors than without; None if nothing was suggested,
+    or the language has no grammar.
+    """
+    language = LANGUAGES.get(case.language)
+    if language is None or not suggestion.strip():
+        return None
+    return float(not is_broken(case.prefix, suggestion, case.suffix, language))

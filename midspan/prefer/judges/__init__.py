@@ -1,0 +1,1 @@
+"""Judges: what says which of several completions a developer would rather have."""

@@ -1,0 +1,77 @@
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from tiny_run import RECIPE, stage_context, tiny_run
+
+from midspan.errors import MidspanError
+from midspan.prefer.pairs import MIN_CHOSEN_SCORE
+from midspan.prefer.stage import run
+from midspan.prompt.formats import detect_format
+from midspan.prompt.tokenizer import Tokenizer
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return tiny_run(tmp_path_factory.mktemp("run"), steps=150)
+
+
+@pytest.fixture(scope="module")
+def finished(inputs, tmp_path_factory):
+    work = tmp_path_factory.mktemp("work")
+    return work, run(stage_context(inputs, work))
+
+
+def test_the_metrics_describe_the_table(finished):
+    work, metrics = finished
+    rows = pq.read_table(work / "pairs.parquet").to_pylist()
+    assert metrics["pairs"] == len(rows) > 0
+    assert metrics["cases"] == RECIPE.prefer.cases
+    assert metrics["samples"] >= metrics["cases"]
+    mean = sum(len(row["chosen_text"].strip()) for row in rows) / len(rows)
+    assert metrics["chosen_length_mean"] == pytest.approx(mean, abs=0.01)
+
+
+def test_every_pair_obeys_the_rules(inputs, finished):
+    tokenizer = Tokenizer.load(inputs["tokenizer"])
+    end = tokenizer.special(detect_format(tokenizer).end)
+    for row in pq.read_table(finished[0] / "pairs.parquet").to_pylist():
+        assert row["chosen_score"] > row["rejected_score"] + RECIPE.prefer.min_margin
+        assert row["chosen_score"] >= MIN_CHOSEN_SCORE
+        assert row["chosen_ids"][-1] == end
+        assert tokenizer.decode(row["chosen_ids"][:-1]).endswith(row["chosen_text"])
+        assert len(row["prompt_ids"]) <= RECIPE.prompt.max_tokens
+        assert json.loads(row["lineage"])["project"].startswith("train")
+
+
+def journal_of(folder):
+    lines = (folder / "resume" / "samples.jsonl").read_text().splitlines()
+    return {record["key"]: record["value"] for record in map(json.loads, lines)}
+
+
+def test_a_killed_run_keeps_what_it_has_and_does_the_rest(inputs, finished, tmp_path):
+    context = stage_context(inputs, tmp_path / "again")
+    journal = (finished[0] / "resume" / "samples.jsonl").read_bytes()
+    half = len(journal) // 2
+    (context.resume / "samples.jsonl").write_bytes(journal[:half])
+    run(context)
+    before, after = journal_of(finished[0]), journal_of(context.work)
+    assert set(after) == set(before)
+    kept = journal[:half].count(b"\n")
+    assert list(after.items())[:kept] == list(before.items())[:kept]
+
+
+def test_the_same_samples_give_the_same_bytes(inputs, finished, tmp_path):
+    context = stage_context(inputs, tmp_path / "again")
+    (context.resume / "samples.jsonl").write_bytes((finished[0] / "resume" / "samples.jsonl").read_bytes())
+    run(context)
+    assert (context.work / "pairs.parquet").read_bytes() == (finished[0] / "pairs.parquet").read_bytes()
+
+
+def test_a_model_that_knows_nothing_gives_a_clear_error(inputs, tmp_path):
+    untrained = {**inputs, "sft": inputs["pretrain"]}
+    few = RECIPE.model_copy(update={"prefer": RECIPE.prefer.model_copy(update={"cases": 4})})
+    with pytest.raises(MidspanError, match="gave no preference pair"):
+        run(stage_context(untrained, tmp_path / "work", few))
