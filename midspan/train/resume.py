@@ -1,0 +1,87 @@
+"""Checkpoints to go on from after a kill: the weights, the optimizer's state and a few numbers, in `resume/`.
+
+A checkpoint is a folder `checkpoint-<steps done>` with `state.safetensors` and `state.json`. It is written aside,
+synced and renamed, so one with a plain name is whole; then older ones are removed. Tensors are stored unsharded, so
+the number of devices may change in between (cost: rank 0 holds the whole state in memory while it writes).
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from midspan.train.optimizers import state_names
+from midspan.train.parallel import Devices, like, whole
+
+PREFIX = "checkpoint-"
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """How far the training is: after `step` steps."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    loss_first: float = 0.0
+    loss_last: float = 0.0
+
+
+def save(folder: Path, model: nn.Module, optimizers: list[Optimizer], progressed: Progressed, devices: Devices) -> None:
+    """Write a checkpoint and remove the ones before it; every rank must call it."""
+    tensors = {f"model.{name}": whole(parameter) for name, parameter in model.named_parameters()}
+    names = state_names(model)
+    for optimizer in optimizers:
+        for parameter, state in optimizer.state.items():
+            for key, value in state.items():
+                tensors[f"optimizer.{names[parameter]}.{key}"] = whole(value)
+    if not devices.first:
+        return
+    target = folder / f"{PREFIX}{progressed.step}"
+    aside = folder / f"{target.name}.partial"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    save_file(tensors, aside / "state.safetensors")
+    (aside / "state.json").write_text(json.dumps(asdict(progressed)))
+    for path in (aside / "state.safetensors", aside / "state.json", aside):
+        _sync(path)
+    aside.rename(target)
+    _sync(folder)
+    for other in folder.glob(PREFIX + "*"):
+        if other != target:
+            shutil.rmtree(other)
+
+
+def load(folder: Path, model: nn.Module, optimizers: list[Optimizer]) -> Progressed:
+    """Bring model and optimizers to the newest whole checkpoint; the start if there is none."""
+    whole_ones = [path for path in folder.glob(PREFIX + "*") if path.suffix != ".partial"]
+    if not whole_ones:
+        return Progressed()
+    newest = max(whole_ones, key=lambda path: int(path.name.removeprefix(PREFIX)))
+    tensors = load_file(newest / "state.safetensors")
+    parameters = dict(model.named_parameters())
+    for name, parameter in parameters.items():
+        parameter.data.copy_(like(tensors.pop(f"model.{name}"), parameter.data))
+    owner = {parameter: optimizer for optimizer in optimizers for parameter in _parameters_of(optimizer)}
+    for name, tensor in tensors.items():
+        parameter_name, key = name.removeprefix("optimizer.").rsplit(".", 1)
+        parameter = parameters[parameter_name]
+        owner[parameter].state[parameter][key] = like(tensor, parameter.data)
+    return Progressed(**json.loads((newest / "state.json").read_text()))
+
+
+def _parameters_of(optimizer: Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
