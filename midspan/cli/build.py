@@ -62,12 +62,13 @@ def say_finished(progress: Progress, manifest: Manifest, reused: bool) -> None:
     if reused:
         progress.log(f"{manifest.stage}: reused")
         return
-    figures = ", ".join(f"{name} {_short(value)}" for name, value in list(manifest.metrics.items())[:6])
+    numbers = [(name, value) for name, value in manifest.metrics.items() if not isinstance(value, str)]
+    figures = ", ".join(f"{name} {_short(value)}" for name, value in numbers[:6])
     progress.log(f"{manifest.stage}: done in {manifest.seconds:.1f} s ({figures})")
 
 
-def _short(value: float | int | str) -> str:
-    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+def _short(value: float | int) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
 
 
 def _as_json(manifest: Manifest, runs: Path, run: str) -> dict[str, Any]:

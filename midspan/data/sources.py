@@ -100,6 +100,13 @@ def distributions(source: EnvironmentSource) -> list[tuple[str, str, metadata.Di
         name = _NAME_BREAKS.sub("-", distribution.metadata["Name"] or "").lower()
         if name:
             found.setdefault(name, (name, distribution.version, distribution))
+    wanted = {_NAME_BREAKS.sub("-", name).lower() for name in source.packages}
+    if missing := sorted(wanted - found.keys()):
+        raise MidspanError(
+            f"data source: {', '.join(missing)} not installed in {', '.join(roots)}", "check packages of the source"
+        )
+    if wanted:
+        found = {name: found[name] for name in wanted}
     if not found:
         raise MidspanError(
             f"data source: no package is installed in {', '.join(roots)}", "check the path of the source"

@@ -46,7 +46,7 @@ class Progress:
 
     def log(self, text: str) -> None:
         """Print one line."""
-        self.console.print(text, markup=False, highlight=False)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def task(self, title: str, total: int | None = None) -> Iterator[Task]:

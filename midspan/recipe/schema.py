@@ -23,6 +23,8 @@ class EnvironmentSource(Section):
 
     kind: Literal["environment"]
     path: str | None = None
+    packages: tuple[str, ...] = ()
+    """Only these packages; empty takes all."""
 
 
 class FolderSource(Section):

@@ -5,7 +5,7 @@ from midspan.recipe.stage import Metrics, StageContext
 from midspan.train.loop import train
 from midspan.train.packing import pretrain_rows
 from midspan.train.rows import write_rows
-from midspan.train.setup import LanguageModelling, prepare, rows_per_step, training_documents
+from midspan.train.setup import LanguageModelling, prepare, row_order, rows_per_step, training_documents
 
 
 def run(context: StageContext) -> Metrics:
@@ -35,5 +35,5 @@ def run(context: StageContext) -> Metrics:
         )
     model = Llama(recipe.model, setup.tokenizer.vocab_size)
     model.initialise(recipe.seed)
-    objective = LanguageModelling(rows, per_step, config.micro_batch)
+    objective = LanguageModelling(rows, row_order(rows, recipe.seed), per_step, config.micro_batch)
     return train(context, "pretrain", config, model, objective, setup.validation, setup.devices, setup.tokenizer_json)

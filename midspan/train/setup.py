@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from midspan.data.corpus import Document, documents
@@ -54,9 +56,10 @@ def training_documents(context: StageContext) -> list[Document]:
 
 @dataclass(frozen=True)
 class LanguageModelling:
-    """The objective of pretrain and sft: next-token prediction over rows in their order."""
+    """The objective of pretrain and sft: next-token prediction over the rows, once each, in the order `order`."""
 
     rows: Rows
+    order: NDArray[np.int64]
     rows_per_step: int
     micro_batch: int
 
@@ -68,12 +71,17 @@ class LanguageModelling:
     def batches(self, step: int, devices: Devices) -> list[Batch]:
         """See `Objective`."""
         start = step * self.rows_per_step
-        numbers = list(range(start, min(start + self.rows_per_step, len(self.rows))))
+        numbers = self.order[start : start + self.rows_per_step].tolist()
         return [self.rows.batch(share) for share in spread_evenly(numbers, self.micro_batch, devices)]
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """See `Objective`."""
         return cross_entropy_sum(model, batch), {}
+
+
+def row_order(rows: Rows, seed: int) -> NDArray[np.int64]:
+    """A permutation of the rows: neighbours hold parts of the same file, and a step wants different ones."""
+    return np.random.default_rng(seed).permutation(len(rows))
 
 
 def rows_per_step(config: TrainConfig) -> int:

@@ -8,7 +8,7 @@ from midspan.train.examples import ExampleMaker, make_examples
 from midspan.train.loop import train
 from midspan.train.packing import best_fit
 from midspan.train.rows import Segment, write_rows
-from midspan.train.setup import LanguageModelling, prepare, rows_per_step, training_documents
+from midspan.train.setup import LanguageModelling, prepare, row_order, rows_per_step, training_documents
 
 
 def run(context: StageContext) -> Metrics:
@@ -37,5 +37,5 @@ def run(context: StageContext) -> Metrics:
             context.resume / "rows",
         )
     model = load_hf(context.inputs["pretrain"] / "hf")
-    objective = LanguageModelling(rows, rows_per_step(config), config.micro_batch)
+    objective = LanguageModelling(rows, row_order(rows, recipe.seed), rows_per_step(config), config.micro_batch)
     return train(context, "sft", config, model, objective, setup.validation, setup.devices, setup.tokenizer_json)

@@ -1,0 +1,224 @@
+"""Embedded inference: llama.cpp in a supervised child process, spoken to over loopback HTTP.
+
+A crash of llama.cpp (out of memory, a broken model) costs the requests then running, never the caller: they fail with
+an EngineError and the next request starts a new child. Closing a stream closes its connection, which llama.cpp notices
+within one decoded token. Prompts with a common beginning reuse llama.cpp's KV cache.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from midspan.engine.assemble import Assembler, StartMismatch, stream_healed
+from midspan.engine.grammar import starting_with
+from midspan.engine.llama_cpp_process import Child, Settings, ended, start
+from midspan.engine.protocol import (
+    EngineError,
+    GenerateRequest,
+    Generation,
+    StopReason,
+    Stream,
+    collect,
+    token_room,
+)
+from midspan.errors import MidspanError
+from midspan.prompt.formats import Format
+from midspan.prompt.tokenizer import Tokenizer
+from midspan.recipe.schema import PromptConfig
+
+STOP_REASONS: dict[str, StopReason] = {"eos": "end", "limit": "length", "word": "stop"}
+EXIT_SECONDS = 2.0
+"""How long a broken connection waits for the news that the child has ended."""
+
+
+class LlamaCppEngine:
+    """An Engine over one child process; see `open_llama_cpp`."""
+
+    def __init__(
+        self,
+        name: str,
+        tokenizer: Tokenizer,
+        format: Format,
+        prompt_config: PromptConfig,
+        settings: Settings,
+    ) -> None:
+        self.name, self.tokenizer, self.format, self.prompt_config = name, tokenizer, format, prompt_config
+        self.context_length = settings.context_length
+        self._settings = settings
+        self._control_ids = {tokenizer.special(special) for special in tokenizer.specials}
+        self._child: Child | None = None
+        self._starting = asyncio.Lock()
+        self._closed = False
+        # Connections are not used twice: llama.cpp may close one just as the next request is written to it.
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(None, connect=5.0), trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+        )
+
+    def stream(self, request: GenerateRequest) -> Stream:
+        """Generate: deltas, then one Generation; see `Engine.stream`."""
+        return stream_healed(self._stream_once, request, self.tokenizer)
+
+    async def generate(self, request: GenerateRequest) -> Generation:
+        """Generate and wait for the end."""
+        return await collect(self.stream(request))
+
+    async def close(self) -> None:
+        """End the child process."""
+        self._closed = True
+        await self._client.aclose()
+        async with self._starting:
+            if self._child is not None:
+                await self._child.stop()
+
+    async def ready(self) -> None:
+        """Make sure the child runs with the model loaded. Raises EngineError if it cannot be started."""
+        await self._running_child()
+
+    @property
+    def process_id(self) -> int | None:
+        """The child's process id while it runs."""
+        return self._child.process.pid if self._child is not None and self._child.alive else None
+
+    async def _running_child(self) -> Child:
+        async with self._starting:
+            if self._closed:
+                raise EngineError("the engine is closed")
+            if self._child is None or not self._child.alive:
+                self._child = await start(self._settings)
+            return self._child
+
+    async def _stream_once(self, request: GenerateRequest) -> Stream:
+        """One request to llama.cpp. Raises StartMismatch before the first delta if the healed text did not come."""
+        body = self._body(request)
+        child = await self._running_child()
+        assembler = Assembler(request)
+        event: dict[str, Any] = {}
+        reason: StopReason | None = None
+        async with aclosing(self._events(child, body)) as events:
+            async for event in events:
+                if self._control_ids.intersection(event["tokens"]):
+                    reason = "end"
+                    break
+                logprobs = tuple(entry["logprob"] for entry in event.get("completion_probabilities", ()))
+                delta = assembler.push(event["content"], logprobs)
+                if delta is not None:
+                    yield delta
+                if assembler.stopped:
+                    reason = "stop"
+                    break
+                if event["stop"]:
+                    reason = STOP_REASONS[event["stop_type"]]
+        if reason is None:
+            raise EngineError("llama.cpp broke its answer off", "send the request again")
+        delta = assembler.finish()
+        if delta is not None:
+            yield delta
+        timings = event["timings"]
+        yield Generation(
+            text=assembler.text,
+            logprobs=assembler.logprobs,
+            stop_reason=reason,
+            prompt_tokens=len(request.prompt),
+            cached_tokens=timings["cache_n"],
+            prompt_ms=timings["prompt_ms"],
+            generate_ms=timings["predicted_ms"],
+            completion_tokens=event["tokens_predicted"],
+        )
+
+    def _body(self, request: GenerateRequest) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "prompt": request.prompt,
+            "n_predict": token_room(request, self.context_length),
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "seed": request.seed,
+            "samplers": ["temperature", "top_p"],
+            "n_probs": 1,
+            "cache_prompt": True,
+            "return_tokens": True,
+            "timings_per_token": True,
+            "stream": True,
+        }
+        if request.starts_with:
+            if "\0" in request.starts_with:
+                raise StartMismatch
+            body["grammar"] = starting_with(request.starts_with)
+        return body
+
+    async def _events(self, child: Child, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The server-sent events of one `/completion`; the connection closes with the generator."""
+        try:
+            async with self._client.stream(
+                "POST", f"{child.address}/completion", json=body, headers={"Authorization": f"Bearer {child.key}"}
+            ) as response:
+                if response.status_code != httpx.codes.OK:
+                    raise _refusal(json.loads(await response.aread()))
+                async with aclosing(_data_lines(response)) as lines:
+                    async for line in lines:
+                        event = json.loads(line)
+                        if "error" in event:
+                            raise _refusal(event)
+                        yield event
+        except httpx.TransportError as error:
+            raise await _lost(child) from error
+
+
+async def _data_lines(response: httpx.Response) -> AsyncGenerator[str, None]:
+    lines: AsyncIterator[str] = response.aiter_lines()
+    async for line in lines:
+        if line.startswith("data: ") and line != "data: [DONE]":
+            yield line[len("data: ") :]
+
+
+def _refusal(answer: dict[str, Any]) -> MidspanError | StartMismatch:
+    """llama.cpp's error as ours. A grammar nothing can satisfy is the start of the text that cannot be produced."""
+    error = answer.get("error", {})
+    message = str(error.get("message", "unknown error"))
+    if "grammar" in message:
+        return StartMismatch()
+    if error.get("type") == "invalid_request_error":
+        return MidspanError(f"llama.cpp refuses the request: {message}")
+    return EngineError(f"llama.cpp failed: {message}", "send the request again")
+
+
+async def _lost(child: Child) -> EngineError:
+    """The error for a connection that broke; says how the child ended if it did."""
+    try:
+        await asyncio.wait_for(asyncio.shield(child.process.wait()), EXIT_SECONDS)
+    except TimeoutError:
+        return EngineError("the connection to llama.cpp broke", "send the request again")
+    return EngineError(
+        f"llama.cpp stopped while it was working: {ended(child.process.returncode)}",
+        "send the request again: it starts anew",
+    )
+
+
+async def open_llama_cpp(
+    model: Path,
+    *,
+    name: str,
+    tokenizer: Tokenizer,
+    format: Format,
+    prompt_config: PromptConfig,
+    context_length: int,
+    threads: int | None = None,
+    slots: int = 1,
+) -> LlamaCppEngine:
+    """Open a GGUF file: starts the child and waits until the model is loaded.
+
+    `context_length` is in tokens for each of `slots` generations that may run side by side. Raises
+    EngineError if llama.cpp cannot load the file.
+    """
+    settings = Settings(str(model), context_length, slots, threads)
+    engine = LlamaCppEngine(name, tokenizer, format, prompt_config, settings)
+    try:
+        await engine.ready()
+    except BaseException:
+        await engine.close()
+        raise
+    return engine

@@ -1,0 +1,105 @@
+"""From what the user names as the model to one file or directory: a run, one of its stages, a Hugging Face directory, a
+GGUF file. Nothing is loaded here, and nothing that could run code on loading (pickle) is accepted.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from midspan.errors import MidspanError
+from midspan.recipe.schema import PromptConfig
+
+STAGES = ("export", "dpo", "sft", "pretrain")
+"""Stages of a run that hold a model, the one nearest to its end first."""
+GGUF_ORDER = ("model-q8_0.gguf", "model-f16.gguf", "model-f32.gguf")
+"""Files of an export stage, the fastest on a CPU first."""
+PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
+ACCEPTED = "give a run's name, a Hugging Face directory, a .gguf file or an http(s) URL"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ModelPath:
+    """A GGUF file or a Hugging Face directory, the name to show, and the prompt settings of its run if it has one."""
+
+    name: str
+    path: Path
+    prompt: PromptConfig | None = None
+
+
+def locate(model: str, runs: Path) -> ModelPath:
+    """Find the model called `model`; runs are looked for in the directory `runs` too.
+
+    Of a run the newest finished stage is taken. Raises MidspanError if there is no such model, if the run is
+    half-written, or if it is in a pickle file.
+    """
+    path = next((path for path in (Path(model), runs / model) if path.exists()), None)
+    if path is None:
+        raise MidspanError(f"there is no model {model}: neither a path nor a run in {runs}", ACCEPTED)
+    if path.is_file():
+        return ModelPath(path.stem, _checked_file(path))
+    if (path / "config.json").is_file():
+        return ModelPath(path.name, _checked_directory(path))
+    if path.name in STAGES and ((path / "manifest.json").is_file() or (path / "hf").is_dir()):
+        if not (path / "manifest.json").is_file():
+            raise MidspanError(f"{path} is half-written: it has no manifest.json", "build the run again")
+        return _stage_model(path)
+    return _run_model(path)
+
+
+def _checked_file(path: Path) -> Path:
+    if path.suffix in PICKLES:
+        raise MidspanError(f"{path} may be a pickle, which can run code when it is loaded", ACCEPTED)
+    if path.suffix != ".gguf":
+        raise MidspanError(f"{path} is not a model file", ACCEPTED)
+    return path
+
+
+def _checked_directory(path: Path) -> Path:
+    if not any(path.glob("*.safetensors")):
+        pickles = sorted(file.name for file in path.iterdir() if file.suffix in PICKLES)
+        if pickles:
+            raise MidspanError(
+                f"{path} holds its weights as pickle ({pickles[0]}), which can run code when it is loaded",
+                "convert the model to safetensors",
+            )
+        raise MidspanError(f"{path} holds no .safetensors weights", ACCEPTED)
+    return path
+
+
+def _run_model(run: Path) -> ModelPath:
+    present = [run / stage for stage in STAGES if (run / stage).is_dir()]
+    finished = [stage for stage in present if (stage / "manifest.json").is_file()]
+    unfinished = [stage.name for stage in present if stage not in finished]
+    if finished:
+        if unfinished:
+            _log.warning("%s: half-written stage left out: %s", run, ", ".join(unfinished))
+        return _stage_model(finished[0])
+    if unfinished:
+        raise MidspanError(
+            f"{run} is half-written: stage {unfinished[0]} has no manifest.json", f"finish it with: midspan build {run}"
+        )
+    if any(run.glob(".*.work")) or (run / "data").is_dir() or (run / "tokenizer").is_dir():
+        raise MidspanError(f"the run {run} has no finished model yet", "let midspan build finish at least pretrain")
+    raise MidspanError(f"{run} is neither a run nor a Hugging Face directory", ACCEPTED)
+
+
+def _stage_model(stage: Path) -> ModelPath:
+    files = [stage / name for name in GGUF_ORDER if (stage / name).is_file()]
+    path = files[0] if files else stage / "hf"
+    if not path.exists():
+        raise MidspanError(f"the finished stage {stage} holds no model", "remove it and build the run again")
+    return ModelPath(f"{stage.resolve().parent.name}/{stage.name}", path, _run_prompt(stage.parent))
+
+
+def _run_prompt(run: Path) -> PromptConfig | None:
+    """The prompt settings the run was fine-tuned with."""
+    try:
+        settings = json.loads((run / "sft" / "manifest.json").read_text(encoding="utf-8"))["settings"]
+        return PromptConfig.model_validate(settings["prompt"])
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        return None

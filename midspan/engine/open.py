@@ -1,0 +1,116 @@
+"""`open_engine`: whatever the user calls a model, as a running Engine."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from midspan.engine.gguf_metadata import Value, read_metadata
+from midspan.engine.llama_cpp import open_llama_cpp
+from midspan.engine.locate import locate
+from midspan.engine.openai import open_openai
+from midspan.engine.protocol import Engine, default_prompt
+from midspan.errors import MidspanError
+from midspan.model.gguf_export import export_gguf
+from midspan.model.gguf_tokenizer import read_tokenizer
+from midspan.prompt.formats import detect_format
+from midspan.prompt.tokenizer import Tokenizer
+from midspan.recipe.schema import PromptConfig
+
+MAX_CONTEXT = 16_384
+"""Longest context set up for an embedded model, whatever the model could do: its KV cache is allocated at once."""
+
+
+async def open_engine(
+    model: str,
+    *,
+    runs: Path = Path("runs"),
+    threads: int | None = None,
+    slots: int = 1,
+    tokenizer: Path | None = None,
+) -> Engine:
+    """Open a model: a run's name or directory, a Hugging Face directory, a .gguf file, or the http(s) URL of an
+    OpenAI-compatible server (then `tokenizer` must name its tokenizer.json).
+
+    `threads` and `slots` (generations side by side) hold for embedded models. The key of a remote server is read from
+    the environment variable MIDSPAN_ENGINE_KEY. A Hugging Face directory is converted to GGUF once, into
+    `$MIDSPAN_CACHE` or `~/.cache/midspan`, under the hash of its content. Raises MidspanError if the model is unknown,
+    half-written, unsafe (pickle) or of a family whose prompt format is unknown.
+    """
+    if model.startswith(("http://", "https://")):
+        if tokenizer is None:
+            raise MidspanError(f"the tokenizer of the model behind {model} is not known", "name its tokenizer.json")
+        remote = Tokenizer.load(tokenizer)
+        return await open_openai(
+            model, tokenizer=remote, format=detect_format(remote), api_key=os.environ.get("MIDSPAN_ENGINE_KEY")
+        )
+    found = locate(model, runs)
+    gguf = found.path if found.path.is_file() else await asyncio.to_thread(_converted, found.path)
+    metadata = read_metadata(gguf)
+    own = _gguf_tokenizer(gguf, metadata)
+    length = _context_length(gguf, metadata)
+    return await open_llama_cpp(
+        gguf,
+        name=found.name,
+        tokenizer=own,
+        format=detect_format(own),
+        prompt_config=_stored_prompt(gguf, metadata) or found.prompt or default_prompt(length),
+        context_length=length,
+        threads=threads,
+        slots=slots,
+    )
+
+
+def _gguf_tokenizer(gguf: Path, metadata: dict[str, Value]) -> Tokenizer:
+    whole = metadata.get("tokenizer.huggingface.json")
+    return Tokenizer.from_json(whole) if isinstance(whole, str) else read_tokenizer(gguf)
+
+
+def _context_length(gguf: Path, metadata: dict[str, Value]) -> int:
+    length = metadata.get(f"{metadata.get('general.architecture')}.context_length")
+    if not isinstance(length, int) or length < 1:
+        raise MidspanError(f"{gguf} does not say how long the model's context is", "give a whole .gguf language model")
+    return min(length, MAX_CONTEXT)
+
+
+def _stored_prompt(gguf: Path, metadata: dict[str, Value]) -> PromptConfig | None:
+    stored = metadata.get("midspan.prompt")
+    if not isinstance(stored, str):
+        return None
+    try:
+        return PromptConfig.model_validate_json(stored)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise MidspanError(
+            f"{gguf} holds prompt settings this version does not know: {where}", "update midspan or export again"
+        ) from None
+
+
+def _converted(hf_dir: Path) -> Path:
+    """The GGUF file of a Hugging Face directory, made if its content has not been converted before."""
+    cache = Path(os.environ.get("MIDSPAN_CACHE") or Path.home() / ".cache" / "midspan") / "gguf"
+    target = cache / f"{_content_hash(hf_dir)}-f16.gguf"
+    if target.is_file():
+        return target
+    cache.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=cache, prefix="converting-"))
+    try:
+        export_gguf(hf_dir, aside / target.name, "f16")
+        (aside / target.name).replace(target)
+    finally:
+        shutil.rmtree(aside)
+    return target
+
+
+def _content_hash(hf_dir: Path) -> str:
+    """SHA-256 over the names and contents of the files a conversion reads. About 1 GB/s."""
+    digest = hashlib.sha256()
+    files = [path for path in sorted(hf_dir.iterdir()) if path.suffix in {".json", ".safetensors"}]
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

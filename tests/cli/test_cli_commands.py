@@ -1,0 +1,81 @@
+"""What the commands print when all is well."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from nano_run import midspan
+
+COMMANDS = ["build", "data", "tokenizer", "pretrain", "sft", "prefer", "dpo", "export", "eval"]
+COMMANDS += ["plan", "runs", "card", "doctor", "serve", "complete", "lsp"]
+
+
+def test_every_command_is_listed_and_explains_itself(tmp_path):
+    overview = midspan("--help", cwd=tmp_path).stdout
+    for command in COMMANDS:
+        assert f" {command} " in overview
+        text = midspan(command, "--help", cwd=tmp_path).stdout
+        assert "Usage" in text
+        assert all(len(line) <= 200 for line in text.splitlines())
+
+
+def test_version(tmp_path):
+    assert midspan("--version", cwd=tmp_path).stdout.startswith("midspan 0.")
+
+
+@pytest.mark.parametrize("preset", ["nano", "mellum-4b"])
+def test_plan(tmp_path, preset):
+    plan = json.loads(midspan("plan", preset, "--json", cwd=tmp_path).stdout)
+    assert [stage["stage"] for stage in plan["stages"]] == ["pretrain", "sft", "dpo"]
+    assert all(stage["state"] == "to run" and stage["seconds_here"] > 0 for stage in plan["stages"])
+    text = midspan("plan", preset, cwd=tmp_path).stdout
+    assert f"{plan['parameters']:,} parameters" in text
+
+
+def test_plan_of_the_blueprint_has_its_published_size(tmp_path):
+    plan = json.loads(midspan("plan", "mellum-4b", "--json", cwd=tmp_path).stdout)
+    # 49,152 x 3,072 twice, 30 blocks of 4 x 3,072^2 + 3 x 3,072 x 8,256, 61 norms of 3,072.
+    assert plan["parameters"] == 3_717_258_240
+    assert plan["devices"] == 256
+
+
+def test_doctor_says_what_is_installed_and_what_is_wrong(tmp_path):
+    (tmp_path / "bad.toml").write_text('extends = "nano"\n[model]\nheads = 7\n')
+    answer = midspan("doctor", "bad.toml", cwd=tmp_path, check=False)
+    assert answer.returncode == 2
+    assert "xllamacpp" in answer.stdout
+    assert "bad.toml:2: model: hidden_size 192 is not a multiple of heads 7" in answer.stdout
+    findings = json.loads(midspan("doctor", "nano", "--json", cwd=tmp_path).stdout)
+    assert {finding["topic"] for finding in findings} == {"midspan", "serving", "training", "device", "model", "recipe"}
+
+
+def test_without_runs_the_list_says_how_to_make_one(tmp_path):
+    assert "midspan build nano" in midspan("runs", cwd=tmp_path).stdout
+    assert json.loads(midspan("runs", "--json", cwd=tmp_path).stdout) == {}
+
+
+def test_the_serving_commands_start_without_the_training_packages():
+    """What `pip install midspan` lacks is made unimportable; the commands that must work then are imported."""
+    blocked = ["torch", "daft", "pyarrow", "sacrebleu", "rapidfuzz", "licenseclassifier", "license_expression", "re2"]
+    script = f"""
+import sys
+for name in {blocked}:
+    sys.modules[name] = None
+import midspan.cli.main, midspan.serve.run, midspan.serve.lsp, midspan.engine.open, midspan.complete.completer
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_stage_without_its_packages_names_them(tmp_path):
+    script = """
+import sys
+sys.modules["torch"] = None
+from midspan.cli.main import run
+sys.exit(run(["pretrain", "nano", "--runs", "runs"]))
+"""
+    for stage in ("data", "tokenizer"):
+        (tmp_path / "runs/nano" / stage).mkdir(parents=True)
+    answer = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert answer.returncode == 2
+    assert "Traceback" not in answer.stderr

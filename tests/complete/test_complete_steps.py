@@ -1,0 +1,168 @@
+"""Each step alone: examples of what it is for, and what holds for every input."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from midspan.complete.draft import Draft
+from midspan.complete.pipeline import DEFAULT_STEPS, run_steps
+from midspan.complete.steps.above import drop_repeated_above
+from midspan.complete.steps.broken import drop_broken
+from midspan.complete.steps.empty import drop_empty
+from midspan.complete.steps.following import stop_at_following_line
+from midspan.complete.steps.line import stop_at_line_end
+from midspan.complete.steps.overlap import trim_suffix_overlap
+from midspan.complete.steps.repetition import stop_at_repetition
+from midspan.complete.steps.scope import stop_at_scope_end
+from midspan.complete.steps.unfinished import cut_unfinished
+from midspan.syntax.languages import language_of
+
+PYTHON, JAVA = language_of("a.py"), language_of("A.java")
+CODE = st.text(" \n\tab(){}[];,:'\"=", max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("block", "text", "kept"),
+    [(False, "a = 1\nb = 2", "a = 1"), (False, "a\r\nb", "a"), (False, "\nb", ""), (True, "a\nb", "a\nb")],
+)
+def test_line(block, text, kept):
+    assert stop_at_line_end(Draft(text, "", "", block=block)).text == kept
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "suffix", "language", "kept"),
+    [
+        ("def f():\n    ", "return 1\n\n\ndef g():\n    pass\n", "", PYTHON, "return 1"),
+        ("class A {\n    void f() {\n        ", "g();\n    }\n\n    void h() {", "\n    }\n}\n", JAVA, "g();"),
+        ("def f():\n    ", "if a:\n        return 1\n    return 2", "", PYTHON, None),
+    ],
+)
+def test_scope(prefix, text, suffix, language, kept):
+    assert stop_at_scope_end(Draft(text, prefix, suffix, language)).text == (text if kept is None else kept)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "suffix", "kept"),
+    [
+        ("    ", "a = 1\n    b = 2\n", "\n    b = 2\n", "a = 1"),
+        ("    ", "b = 2\n    c = 3", "\n\n    b = 2\n", ""),
+        ("    x = ", "1\n    b = 2", "\n        b = 2\n", None),
+        ("    ", "f();\n    }\n    g();", "\n    }\n", None),
+        ("    ", "a", "", None),
+    ],
+)
+def test_following_line(prefix, text, suffix, kept):
+    assert stop_at_following_line(Draft(text, prefix, suffix)).text == (text if kept is None else kept)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("n += 1\n    n += 1\n    n += 1\n", "n += 1"),
+        ("x\na\nb\na\n\nb\na\nb\n", "x\na\nb"),
+        ("a\na\nb\na\na\nb", None),
+        ("print('ha, ha, ha, ha, ha, ha, ha, ha, ha, ha')", "print('ha, ha, "),
+        ("x = [0, 0, 0, 0]", None),
+    ],
+)
+def test_repetition(text, kept):
+    result = stop_at_repetition(Draft(text, "", "")).text
+    assert result == text if kept is None else (text.startswith(result) and len(result) <= len(kept))
+
+
+def test_unfinished_block_keeps_its_whole_statements():
+    draft = Draft("a = 1\n    b = f(\n        c", "def f():\n    ", "", PYTHON, truncated=True)
+    assert cut_unfinished(draft).text == "a = 1"
+    whole = Draft(draft.text, draft.prefix, "", PYTHON, truncated=False)
+    assert cut_unfinished(whole) is whole
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "suffix", "kept"),
+    [
+        ("print(max(1, ", "2))", "))\n", "2"),
+        ("print(max(1, ", "2))", ")\n", "2)"),
+        ("print(", "max(1, 2)", ")\n", "max(1, 2)"),
+        ("print(", "max(1, 2))", ")\n", "max(1, 2)"),
+        ("x = [", "1, 2]", "]\n", "1, 2"),
+        ("name = '", "Ada'", "'\n", "Ada"),
+        ("name = f(", "'Ada'", ")\n", "'Ada'"),
+        ("name = ", "'Ada'", "\n", "'Ada'"),
+        ("total = ", "price + tax", " + tax\n", "price"),
+        ("f(", "a);", ");\n", "a"),
+        ("while (", 'next != ")") {', ") {\n", 'next != ")"'),
+        ("x = ", "1\n", "\ny = 2\n", "1"),
+        ("void f() {\n    ", "g();\n}", "\n}\n", "g();"),
+        ("void f() {\n    ", "g();\n}", "", "g();\n}"),
+        ("ret", "urn", "n\n", "ur"),
+        ("def f(", "a, b):", "):\n", "a, b"),
+        ("d = ", "{}", "}\n", "{}"),
+    ],
+)
+def test_overlap(prefix, text, suffix, kept):
+    for language in (None, PYTHON, JAVA):
+        if language is None and '")"' in text:
+            continue
+        assert trim_suffix_overlap(Draft(text, prefix, suffix, language)).text == kept
+
+
+@given(CODE, CODE, CODE)
+@settings(max_examples=300, deadline=None)
+def test_overlap_leaves_nothing_that_follows_at_once(prefix, text, suffix):
+    draft = Draft(text, prefix, suffix)
+    trimmed = trim_suffix_overlap(draft)
+    assert text.startswith(trimmed.text)
+    assert trim_suffix_overlap(trimmed) == trimmed
+    rest = draft.line_behind.rstrip()
+    if "a" in rest or "b" in rest:
+        assert not trimmed.text.endswith(rest)
+    if suffix[:1] in (" ", "\n", ";", ","):
+        assert not trimmed.text.endswith(suffix[:1])
+
+
+@pytest.mark.parametrize(("text", "dropped"), [("", True), (" \n\t", True), ("a", False)])
+def test_empty(text, dropped):
+    assert bool(drop_empty(Draft(text, "", "")).dropped) == dropped
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "dropped"),
+    [
+        ("a = 1\n", "a = 1", True),
+        ("a = 1\nb = 2\n\n", "a = 1\nb = 2\n", True),
+        ("if x:\n    f(1)\n    f(", "1)", True),
+        ("a = 1\nb = 2\n", "a = 1", False),
+        ("}\n", "}", False),
+        ("", "a = 1", False),
+    ],
+)
+def test_repeated_above(prefix, text, dropped):
+    assert bool(drop_repeated_above(Draft(text, prefix, "")).dropped) == dropped
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "suffix", "language", "dropped"),
+    [
+        ("x = 1", " + (2", "\n", PYTHON, True),
+        ("x = 1", " + 2", "\n", PYTHON, False),
+        ("x = ", "1", "\n", PYTHON, False),
+        ("x = (", "1", "\n", PYTHON, False),
+        ("x = 1", " + (2", "\n", None, False),
+    ],
+)
+def test_broken(prefix, text, suffix, language, dropped):
+    assert bool(drop_broken(Draft(text, prefix, suffix, language)).dropped) == dropped
+
+
+@given(CODE, CODE, CODE, st.booleans(), st.booleans(), st.sampled_from([None, PYTHON, JAVA]))
+@settings(max_examples=300, deadline=None)
+def test_all_steps_only_shorten_and_say_what_they_did(prefix, text, suffix, block, truncated, language):
+    draft = Draft(text, prefix, suffix, language, block, truncated)
+    final, notes = run_steps(draft, DEFAULT_STEPS)
+    assert text.startswith(final.text)
+    assert bool(notes) == (final.text != text or bool(final.dropped))
+    assert bool(final.text) != bool(final.dropped)
+    assert block or "\n" not in final.text
+    document = prefix + final.text + suffix
+    assert document[: len(prefix)] + document[len(prefix) + len(final.text) :] == prefix + suffix
+    assert not (final.text and suffix[:1] == "\n" and final.text.endswith("\n"))

@@ -1,0 +1,159 @@
+"""The completer with a real model that knows its completions by heart."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny_model
+from tiny_model import LESSONS, Lesson
+
+from midspan.complete.completer import Completer, CompletionRequest, Suggestion, wants_block
+from midspan.engine.open import open_engine
+from midspan.errors import MidspanError
+from midspan.prompt.build import make_prompt
+
+
+def with_completer(path: Path, use: Callable[[Completer], Awaitable[object]]) -> None:
+    async def run() -> None:
+        engine = await open_engine(str(path), runs=Path("none"), threads=1)
+        try:
+            await use(Completer(engine))
+        finally:
+            await engine.close()
+
+    asyncio.run(run())
+
+
+def request_of(lesson: Lesson, **changes) -> CompletionRequest:
+    return replace(CompletionRequest(lesson.path, lesson.prefix, lesson.suffix, lesson.project), **changes)
+
+
+EXPECTED = {
+    "line": "price * count",
+    "block": "return width * height",
+    "two_lines": "result = a + b\n    return result",
+    "healed": "rn value",
+    "closers": "2",
+    "too_far": "return items[0]",
+    "loop": "n = n + 1",
+    "context": "width, height",
+    "emoji": "é🙂𝔸",
+    "nothing": "",
+}
+
+
+def test_suggestions_are_what_belongs_at_the_caret(taught_gguf):
+    async def use(completer: Completer) -> None:
+        for name, expected in EXPECTED.items():
+            lesson = LESSONS[name]
+            suggestion = await completer.complete(request_of(lesson))
+            assert suggestion.text == expected, (name, suggestion)
+            assert bool(suggestion.dropped) == (not expected)
+            assert not expected or suggestion.logprob > -0.1
+            assert bool(suggestion.steps) == (expected != lesson.middle or not expected)
+            assert suggestion.timings.total_ms >= suggestion.timings.generate_ms > 0
+
+    with_completer(taught_gguf, use)
+
+
+def test_prompt_is_the_one_of_training(taught_gguf):
+    async def use(completer: Completer) -> None:
+        lesson = LESSONS["context"]
+        prompt = make_prompt(
+            completer.engine.tokenizer,
+            completer.engine.format,
+            lesson.project,
+            path=lesson.path,
+            prefix=lesson.prefix,
+            suffix=lesson.suffix,
+            strategy="rag",
+            config=tiny_model.CONFIG,
+        )
+        assert (await completer.complete(request_of(lesson))).prompt == prompt
+
+    with_completer(taught_gguf, use)
+
+
+def test_generation_stops_where_the_suggestion_ends(taught_gguf):
+    async def use(completer: Completer) -> None:
+        loop = await completer.complete(request_of(LESSONS["loop"], max_new_tokens=200))
+        assert loop.stop_reason == "stop"
+        far = await completer.complete(request_of(LESSONS["two_lines"], caret="line"))
+        assert (far.text, far.stop_reason) == ("result = a + b", "stop")
+        size = len(completer.engine.tokenizer.encode("result = a + b\n    return"))
+        short = await completer.complete(request_of(LESSONS["two_lines"], max_new_tokens=size))
+        assert (short.text, short.stop_reason) == ("result = a + b", "length")
+
+    with_completer(taught_gguf, use)
+
+
+def test_stream_ends_with_its_suggestion(taught_gguf):
+    async def use(completer: Completer) -> None:
+        *deltas, suggestion = [item async for item in completer.stream(request_of(LESSONS["too_far"]))]
+        assert isinstance(suggestion, Suggestion)
+        assert len(deltas) > 1
+        assert "".join(deltas).startswith(suggestion.text)
+
+    with_completer(taught_gguf, use)
+
+
+def test_typing_along_keeps_the_cache_warm(taught_gguf):
+    async def use(completer: Completer) -> None:
+        lesson = LESSONS["healed"]
+        for typed in ("", "r", "re", "ret"):
+            suggestion = await completer.complete(request_of(lesson, prefix="def name(value):\n    " + typed))
+        assert suggestion.prompt_tokens - suggestion.cached_tokens <= 2
+
+    with_completer(taught_gguf, use)
+
+
+def test_cancelling_frees_the_engine(taught_gguf):
+    async def use(completer: Completer) -> None:
+        endless = request_of(LESSONS["endless"], max_new_tokens=800)
+        started = time.monotonic()
+        assert (await completer.complete(endless)).completion_tokens > 700
+        whole = time.monotonic() - started
+        # There is one slot: were the work not cancelled, every request would wait for those before it.
+        started = time.monotonic()
+        for _ in range(20):
+            task = asyncio.create_task(completer.complete(endless))
+            await asyncio.sleep(0.02)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert (await completer.complete(request_of(LESSONS["block"]))).text == LESSONS["block"].middle
+        assert time.monotonic() - started < 10 * whole
+
+    with_completer(taught_gguf, use)
+
+
+def test_impossible_requests_are_refused_and_nothing_is_logged(taught_gguf, caplog):
+    caplog.set_level(logging.DEBUG)
+
+    async def use(completer: Completer) -> None:
+        for size in (0, -1, 1024, 5000):
+            with pytest.raises(MidspanError, match="max_new_tokens"):
+                await completer.complete(request_of(LESSONS["line"], max_new_tokens=size))
+        await completer.complete(request_of(LESSONS["line"], prefix="confidential = "))
+
+    with_completer(taught_gguf, use)
+    assert "confidential" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "expected"),
+    [
+        ("", "", True),
+        ("def f():\n    ", "\nx = 1", True),
+        ("f(\n    ", ");\n", True),
+        ("f(\r\n    ", ")\r\n", True),
+        ("x = ", "", False),
+        ("    ", "x = 1\n", False),
+    ],
+)
+def test_lines_wanted(prefix, suffix, expected):
+    assert wants_block(prefix, suffix) == expected

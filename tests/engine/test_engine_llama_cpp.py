@@ -1,0 +1,250 @@
+"""The embedded engine with real models: what it answers, how it dies, how it comes back."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import tiny_model
+from tiny_model import LESSONS
+
+from midspan.engine.grammar import starting_with
+from midspan.engine.llama_cpp import LlamaCppEngine, open_llama_cpp
+from midspan.engine.protocol import Delta, EngineError, GenerateRequest, Generation
+from midspan.engine.torch_engine import open_torch
+from midspan.errors import MidspanError
+from midspan.model.gguf_tokenizer import read_tokenizer
+from midspan.prompt.build import Prompt, make_prompt
+from midspan.prompt.formats import FORMATS
+from midspan.prompt.tokenizer import Tokenizer
+
+
+def with_engine(path: Path, use: Callable[[LlamaCppEngine], Awaitable[object]], length: int = 1024) -> None:
+    async def run() -> None:
+        engine = await open_llama_cpp(
+            path,
+            name="test",
+            tokenizer=read_tokenizer(path),
+            format=FORMATS["mellum"],
+            prompt_config=tiny_model.CONFIG,
+            context_length=length,
+            threads=1,
+            slots=2,
+        )
+        try:
+            await use(engine)
+        finally:
+            await engine.close()
+
+    asyncio.run(run())
+
+
+def prompt_of(tokenizer: Tokenizer, name: str) -> Prompt:
+    lesson = LESSONS[name]
+    return make_prompt(
+        tokenizer,
+        FORMATS["mellum"],
+        lesson.project,
+        path=lesson.path,
+        prefix=lesson.prefix,
+        suffix=lesson.suffix,
+        strategy=tiny_model.CONFIG.strategy,
+        config=tiny_model.CONFIG,
+    )
+
+
+async def busy(engine: LlamaCppEngine) -> bool:
+    child = engine._child
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {child.key}"}, trust_env=False) as client:
+        return any(slot["is_processing"] for slot in (await client.get(f"{child.address}/slots")).json())
+
+
+def test_learnt_completions_come_back_streamed_and_whole(taught_gguf):
+    async def use(engine: LlamaCppEngine) -> None:
+        for name, lesson in LESSONS.items():
+            if not lesson.ends:
+                continue
+            prompt = prompt_of(engine.tokenizer, name)
+            items = [item async for item in engine.stream(GenerateRequest(prompt.ids, 200, starts_with=prompt.healed))]
+            *deltas, generation = items
+            assert isinstance(generation, Generation)
+            assert all(isinstance(delta, Delta) for delta in deltas)
+            assert generation.text == lesson.middle, name
+            assert "".join(delta.text for delta in deltas) == lesson.middle
+            assert sum((delta.logprobs for delta in deltas), ()) == generation.logprobs
+            assert generation.stop_reason == "end"
+            assert generation.prompt_tokens == len(prompt.ids)
+
+    with_engine(taught_gguf, use)
+
+
+def test_logprobs_are_those_of_the_reference_engine(taught_gguf, taught_hf):
+    reference = open_torch(taught_hf)
+
+    async def use(engine: LlamaCppEngine) -> None:
+        for name in ("block", "healed", "context"):
+            prompt = prompt_of(engine.tokenizer, name)
+            request = GenerateRequest(prompt.ids, 40, starts_with=prompt.healed)
+            ours, theirs = await engine.generate(request), await reference.generate(request)
+            assert ours.text == theirs.text
+            assert ours.logprobs == pytest.approx(theirs.logprobs, abs=2e-3)
+            assert (ours.stop_reason, ours.completion_tokens) == (theirs.stop_reason, theirs.completion_tokens)
+
+    with_engine(taught_gguf, use)
+
+
+@pytest.mark.parametrize("start", [" x", "é🙂", "𝔸日本", '"\\\n\t', "}])'", "a\x7f\x01b", "\ud7ff\uffff", "a\0b"])
+def test_any_text_can_be_made_to_come_first(taught_gguf, taught_hf, start):
+    reference = open_torch(taught_hf)
+
+    async def use(engine: LlamaCppEngine) -> None:
+        ids = prompt_of(engine.tokenizer, "block").ids
+        free = GenerateRequest(ids + engine.tokenizer.encode(start), 4)
+        for one in (engine, reference):
+            request = GenerateRequest(ids, len(start.encode()) + 4, starts_with=start)
+            generation = await one.generate(request)
+            assert not generation.text.startswith(start)
+            if "\0" in start and one is engine:
+                assert generation.text.startswith((await engine.generate(free)).text[:1])
+
+    with_engine(taught_gguf, use)
+
+
+def test_grammar_escapes_everything_that_is_not_plain():
+    assert starting_with('a"\\\n é𝔸') == 'root ::= "a\\x22\\x5C\\x0A \\xE9\\U0001D538" [^\\x00]*'
+
+
+def test_second_prompt_reuses_the_first_ones_cache(taught_gguf):
+    async def use(engine: LlamaCppEngine) -> None:
+        ids = prompt_of(engine.tokenizer, "context").ids
+        first = await engine.generate(GenerateRequest(ids, 2))
+        again = await engine.generate(GenerateRequest([*ids[:-1], ids[0], ids[-1]], 2))
+        assert first.cached_tokens == 0
+        assert again.cached_tokens == len(ids) - 1
+
+    with_engine(taught_gguf, use)
+
+
+def test_sampling_follows_the_seed(taught_gguf):
+    async def use(engine: LlamaCppEngine) -> None:
+        ids = engine.tokenizer.encode("import something\n")
+        texts = [
+            (await engine.generate(GenerateRequest(ids, 12, temperature=1.5, seed=seed))).text for seed in (1, 1, 2, 3)
+        ]
+        assert texts[0] == texts[1]
+        assert len(set(texts)) > 1
+
+    with_engine(taught_gguf, use)
+
+
+def test_stop_until_length_and_refusals(taught_gguf):
+    async def use(engine: LlamaCppEngine) -> None:
+        prompt = prompt_of(engine.tokenizer, "two_lines")
+        stopped = await engine.generate(GenerateRequest(prompt.ids, 50, starts_with=prompt.healed, stop=("b\n",)))
+        assert (stopped.text, stopped.stop_reason) == ("result = a + ", "stop")
+        until = await engine.generate(
+            GenerateRequest(prompt.ids, 50, starts_with=prompt.healed, until=lambda text: "\n" in text)
+        )
+        assert until.text.startswith("result = a + b\n")
+        assert (until.stop_reason, until.prompt_tokens) == ("stop", len(prompt.ids))
+        short = await engine.generate(GenerateRequest(prompt.ids, 3, starts_with=prompt.healed))
+        assert (short.stop_reason, short.completion_tokens) == ("length", 3)
+        last = await engine.generate(GenerateRequest([40] * 1020, 50))
+        assert last.completion_tokens <= 4
+        for ids in ([], [40] * 1024, [9_999_999]):
+            with pytest.raises(MidspanError):
+                await engine.generate(GenerateRequest(ids, 4))
+
+    with_engine(taught_gguf, use)
+
+
+def test_closing_the_stream_cancels_the_work(smollm2):
+    async def use(engine: LlamaCppEngine) -> None:
+        ids = engine.tokenizer.encode("Once upon a time")
+        stream = engine.stream(GenerateRequest(ids, 900))
+        await anext(stream)
+        assert await busy(engine)
+        await stream.aclose()
+        started = time.monotonic()
+        while await busy(engine):
+            assert time.monotonic() - started < 2
+            await asyncio.sleep(0.01)
+        task = asyncio.create_task(engine.generate(GenerateRequest(ids, 900)))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        started = time.monotonic()
+        while await busy(engine):
+            assert time.monotonic() - started < 2
+            await asyncio.sleep(0.01)
+
+    with_engine(smollm2, use)
+
+
+def test_killed_child_fails_its_requests_and_is_restarted(smollm2):
+    async def use(engine: LlamaCppEngine) -> None:
+        ids = engine.tokenizer.encode("Once upon a time")
+        expected = (await engine.generate(GenerateRequest(ids, 4))).text
+        first = engine.process_id
+        tasks = [asyncio.create_task(engine.generate(GenerateRequest(ids, 900))) for _ in range(2)]
+        await asyncio.sleep(0.3)
+        os.kill(first, signal.SIGKILL)
+        for task in tasks:
+            with pytest.raises(EngineError, match="SIGKILL"):
+                await task
+        results = await asyncio.gather(*(engine.generate(GenerateRequest(ids, 4)) for _ in range(3)))
+        assert {result.text for result in results} == {expected}
+        assert engine.process_id not in (None, first)
+        os.kill(engine.process_id, signal.SIGKILL)
+        await asyncio.sleep(0.2)
+        assert (await engine.generate(GenerateRequest(ids, 4))).text == expected
+
+    with_engine(smollm2, use, length=1024)
+
+
+def test_child_ends_with_its_parent_and_hides_its_key(taught_gguf):
+    program = textwrap.dedent("""
+        import asyncio, sys
+        from pathlib import Path
+        from midspan.engine.open import open_engine
+
+        async def main():
+            engine = await open_engine(sys.argv[1], runs=Path("."), threads=1)
+            print(engine.process_id, engine._child.key, flush=True)
+            await asyncio.sleep(60)
+
+        asyncio.run(main())
+    """)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, str(taught_gguf)], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
+    )
+    number, key = parent.stdout.readline().split()
+    child = psutil.Process(int(number))
+    assert key not in " ".join(child.cmdline())
+    assert key not in str(child.environ())
+    address = next(c.laddr for c in child.net_connections("tcp") if c.status == psutil.CONN_LISTEN)
+    assert address.ip == "127.0.0.1"
+    assert httpx.get(f"http://127.0.0.1:{address.port}/slots", trust_env=False).status_code == 401
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    child.wait(timeout=5)
+
+
+def test_closed_engine_refuses(taught_gguf):
+    async def use(engine: LlamaCppEngine) -> None:
+        await engine.close()
+        assert engine.process_id is None
+        with pytest.raises(EngineError):
+            await engine.generate(GenerateRequest([40], 4))
+
+    with_engine(taught_gguf, use)

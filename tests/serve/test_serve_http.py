@@ -1,0 +1,217 @@
+"""The HTTP server as a process of its own, over a socket."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from tiny_model import LESSONS
+
+from midspan.errors import MidspanError
+from midspan.serve.run import bind, serve
+
+START = "import sys, json; from midspan.serve.run import serve; serve(sys.argv[1], port=0, **json.loads(sys.argv[2]))"
+SECRET = "secret_word_that_must_not_be_logged"
+
+
+@contextmanager
+def running(model: Path, log: Path, **settings) -> Iterator[tuple[httpx.Client, psutil.Process]]:
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", START, str(model), json.dumps({"threads": 1} | settings)],
+            stdout=stderr,
+            stderr=stderr,
+            cwd=Path.cwd(),
+        )
+    try:
+        started = time.monotonic()
+        while not (found := re.search(r"http://\S+", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() - started < 60
+            time.sleep(0.05)
+        with httpx.Client(base_url=found.group(), timeout=30, trust_env=False) as client:
+            yield client, psutil.Process(process.pid)
+    finally:
+        children = psutil.Process(process.pid).children() if process.poll() is None else []
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=20)
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert not alive
+
+
+@pytest.fixture(scope="module")
+def server(taught_gguf, tmp_path_factory) -> Iterator[tuple[httpx.Client, psutil.Process, Path]]:
+    log = tmp_path_factory.mktemp("serve") / "log"
+    with running(taught_gguf, log) as (client, process):
+        yield client, process, log
+
+
+def body_of(name: str, **more) -> dict:
+    lesson = LESSONS[name]
+    files = [{"path": path, "text": text} for path, text in lesson.files.items()]
+    return {"path": lesson.path, "prefix": lesson.prefix, "suffix": lesson.suffix, "files": files} | more
+
+
+def post(client: httpx.Client, body: dict) -> httpx.Response:
+    return client.post("/v1/midspan/completions", json=body)
+
+
+def test_completion_and_health(server):
+    client, _, _ = server
+    assert client.get("/health").json()["status"] == "ok"
+    result = post(client, body_of("block")).json()
+    assert result["suggestion"] == "return width * height"
+    assert result["logprob"] > -0.1
+    assert (result["stop_reason"], result["dropped"]) == ("end", "")
+    assert set(result["timings"]) == {"prompt_ms", "generate_ms", "total_ms"}
+    assert result["usage"]["prompt_tokens"] > result["usage"]["cached_tokens"] >= 0
+    assert result["usage"]["completion_tokens"] > 0
+    assert "explain" not in result
+    assert post(client, body_of("nothing")).json()["dropped"] == "empty"
+
+
+def test_context_files_reach_the_prompt_and_explain_says_so(server):
+    client, _, _ = server
+    result = post(client, body_of("context", explain=True)).json()
+    assert result["suggestion"] == "width, height"
+    context = [part for part in result["explain"]["parts"] if part["kind"] == "context"]
+    assert [part["path"] for part in context] == ["shapes.py"]
+    assert context[0]["reason"]
+    assert "return width * height" in result["explain"]["prompt"]
+    assert sum(part["tokens"] for part in result["explain"]["parts"]) == result["usage"]["prompt_tokens"]
+    steps = post(client, body_of("closers", explain=True)).json()["explain"]["steps"]
+    assert any(step.endswith("-> 1 characters") for step in steps)
+
+
+def test_stream_sends_deltas_then_the_suggestion(server):
+    client, _, _ = server
+    with client.stream("POST", "/v1/midspan/completions", json=body_of("two_lines", stream=True)) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        events = [json.loads(line.removeprefix("data: ")) for line in response.iter_lines() if line]
+    *deltas, final = events
+    assert len(deltas) > 1
+    assert "".join(event["delta"] for event in deltas) == final["suggestion"] == LESSONS["two_lines"].middle
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "message"),
+    [
+        ({"max_new_tokens": 0}, 422, "max_new_tokens"),
+        ({"caret": "word"}, 422, "caret"),
+        ({"prefix": 3}, 422, "prefix"),
+        ({"path": ""}, 422, "path"),
+        ({"nonsense": 1}, 422, "nonsense"),
+        ({"prefix": "\ud800"}, 422, "prefix"),
+        ({"max_new_tokens": 1024}, 400, "max_new_tokens"),
+        ({"path": "long/" * 800}, 400, "path"),
+    ],
+)
+def test_bad_requests_are_refused_in_one_sentence(server, change, status, message):
+    client, _, _ = server
+    content = json.dumps(body_of("block") | change).encode()
+    response = client.post("/v1/midspan/completions", content=content, headers={"content-type": "application/json"})
+    assert response.status_code == status, response.text
+    assert message in response.json()["error"]["message"]
+    assert len(response.text) < 400
+
+
+def test_oversized_requests_are_refused(server):
+    client, _, _ = server
+    assert post(client, body_of("block", prefix="x" * 9_000_000)).status_code == 413
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(200):
+            yield b" " * 100_000
+
+    try:
+        response = client.post("/v1/midspan/completions", content=endless())
+        assert response.status_code == 413
+    except httpx.WriteError:
+        pass  # The server hung up while we were still sending.
+    assert client.get("/health").status_code == 200
+
+
+def test_many_clients_at_once_all_get_their_own_answer(server):
+    client, _, _ = server
+    names = ["line", "block", "two_lines", "context", "emoji"] * 4
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda name: post(client, body_of(name)).json()["suggestion"], names))
+    assert answers == [LESSONS[name].middle for name in names]
+
+
+def test_killed_engine_is_an_error_then_works_again(server):
+    client, process, _ = server
+    long = body_of("endless", max_new_tokens=800)
+    (child,) = process.children()
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(post, client, long)
+        time.sleep(0.1)
+        os.kill(child.pid, signal.SIGKILL)
+        response = pending.result()
+    assert response.status_code == 503
+    assert "SIGKILL" in response.json()["error"]["message"]
+    assert post(client, body_of("block")).json()["suggestion"] == "return width * height"
+    assert [c.pid for c in process.children()] != [child.pid]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_disconnect_cancels_the_work(taught_gguf, tmp_path, stream):
+    # There is one slot: were the work not cancelled, every request would wait for those before it.
+    with running(taught_gguf, tmp_path / "log") as (client, process):
+        long = body_of("endless", max_new_tokens=800, stream=stream)
+        started = time.monotonic()
+        post(client, long)
+        whole = time.monotonic() - started
+        content = json.dumps(long).encode()
+        head = f"POST /v1/midspan/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n"
+        started = time.monotonic()
+        for _ in range(20):
+            with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
+                connection.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + content)
+                time.sleep(0.02)
+        assert post(client, body_of("block")).json()["suggestion"] == "return width * height"
+        assert time.monotonic() - started < 10 * whole
+        (child,) = process.children()
+        used = child.cpu_times().user
+        time.sleep(0.5)
+        assert child.cpu_times().user - used < 0.3
+
+
+def test_token_is_asked_for(taught_gguf, tmp_path):
+    with running(taught_gguf, tmp_path / "log", token="open sesame") as (client, _):
+        assert client.get("/health").status_code == 200
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer é".encode()}):
+            response = client.post("/v1/midspan/completions", json=body_of("block"), headers=headers)
+            assert response.status_code == 401
+            assert "key" in response.json()["error"]["message"]
+        response = client.post(
+            "/v1/midspan/completions", json=body_of("block"), headers={"Authorization": "Bearer open sesame"}
+        )
+        assert response.json()["suggestion"] == "return width * height"
+
+
+def test_logs_hold_no_source_text(server):
+    client, _, log = server
+    post(client, body_of("block", prefix=f"{SECRET} = "))
+    post(client, body_of("block", prefix=f"{SECRET} = ", max_new_tokens=5000))
+    assert SECRET not in log.read_text()
+
+
+def test_taken_port_is_reported_before_the_model_is_looked_at():
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(MidspanError, match=f"port {port} on 127.0.0.1 is in use"):
+            serve("no such model", port=port)
+    with pytest.raises(MidspanError, match="no such model"):
+        serve("no such model", port=0)
