@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from midspan.cli.models import choose_model
 from midspan.cli.options import DEFAULT_RUNS, JsonOption, ModelOption, RunsOption
@@ -54,14 +55,17 @@ def _complete(
         typer.echo(json.dumps(as_json(suggestion, explain)))
         return
     if explain:
-        _explain(suggestion)
+        print_explanation(suggestion)
     if suggestion.dropped:
         typer.echo(f"(no suggestion: {suggestion.dropped})", err=True)
     typer.echo(suggestion.text)
 
 
 def read_caret(place: str) -> Caret:
-    """The caret of "FILE:LINE:COL". Raises MidspanError if it is malformed, unreadable or outside the file."""
+    """The caret of "FILE:LINE:COL". Raises MidspanError if it is malformed, unreadable or outside the file.
+
+    Lines end with LF, CRLF or CR and nothing else, as in editors.
+    """
     match = re.fullmatch(r"(.+):(\d+):(\d+)", place)
     if not match:
         raise MidspanError(f"{place} is not FILE:LINE:COL", "for example src/app.py:12:5")
@@ -74,15 +78,14 @@ def read_caret(place: str) -> Caret:
         raise MidspanError(f"{file} is not UTF-8 (byte {error.start})") from None
     except OSError as error:
         raise MidspanError(f"cannot read {file}: {error.strerror}") from None
-    lines = text.splitlines(keepends=True)
-    if not text or text.endswith(("\n", "\r")):
-        lines.append("")
+    parts = re.split(r"(\r\n|\r|\n)", text)  # line, line break, line, ..., line
+    lines = parts[::2]
     if not 1 <= line <= len(lines):
         raise MidspanError(f"{file} has {len(lines)} lines, not {line}")
-    content = lines[line - 1].rstrip("\r\n")
-    if not 1 <= column <= len(content) + 1:
-        raise MidspanError(f"{file}:{line} has columns 1 to {len(content) + 1}, not {column}")
-    offset = sum(map(len, lines[: line - 1])) + column - 1
+    width = len(lines[line - 1])
+    if not 1 <= column <= width + 1:
+        raise MidspanError(f"{file}:{line} has columns 1 to {width + 1}, not {column}")
+    offset = sum(map(len, parts[: 2 * (line - 1)])) + column - 1
     return Caret(file, text[:offset], text[offset:])
 
 
@@ -126,23 +129,21 @@ def as_json(suggestion: Suggestion, explain: bool) -> dict[str, Any]:
     }
     if explain:
         answer["steps"] = list(suggestion.steps)
-        answer["prompt"] = [
-            {"kind": p.kind, "path": p.path, "tokens": p.tokens, "reason": p.reason, "text": p.text}
-            for p in suggestion.prompt.parts
-        ]
+        answer["prompt"] = [asdict(part) for part in suggestion.prompt.parts]
     return answer
 
 
-def _explain(suggestion: Suggestion) -> None:
+def print_explanation(suggestion: Suggestion) -> None:
+    """Print the parts of the prompt with their reasons, what each step did, and the figures of the generation."""
     table = Table(title="The prompt, in order", title_justify="left")
     for column in ("part", "file", "tokens", "why"):
         table.add_column(column, justify="right" if column == "tokens" else "left")
     for part in suggestion.prompt.parts:
-        table.add_row(part.kind, part.path, str(part.tokens), part.reason)
+        table.add_row(part.kind, Text(part.path), str(part.tokens), part.reason)
     out = console()
     out.print(table)
     for part in suggestion.prompt.parts:
-        out.rule(f"{part.kind} {part.path}".strip(), align="left")
+        out.rule(Text(f"{part.kind} {part.path}".strip()), align="left")
         out.print(part.text, markup=False, highlight=False)
     out.rule("the completion", align="left")
     if suggestion.prompt.healed:

@@ -20,6 +20,6 @@ def choose_model(model: str | None, runs: Path) -> str:
     if newest is None:
         raise MidspanError(
             f"no model named, and no exported run in {runs}",
-            "give --model RUN, DIRECTORY, FILE.gguf or URL, or build one with: midspan build nano",
+            "give --model RUN, DIRECTORY or FILE.gguf, or build one with: midspan build nano",
         )
     return str(newest)

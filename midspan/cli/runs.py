@@ -59,6 +59,11 @@ def _card(
     """Write the model card of RUN: shape, training, evaluation, and the provenance of its data."""
     text = model_card(run_directory(run, runs))
     if output:
-        output.write_text(text, encoding="utf-8")
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise MidspanError(
+                f"cannot write {output}: {error.strerror}", "choose another file with --output"
+            ) from None
     else:
         typer.echo(text)

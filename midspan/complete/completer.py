@@ -115,7 +115,7 @@ class Completer:
         async with aclosing(self.engine.stream(generate)) as items:
             async for item in items:
                 if isinstance(item, Generation):
-                    yield self._suggestion(item, draft, prompt, started)
+                    yield await asyncio.to_thread(self._suggestion, item, draft, prompt, started)
                 else:
                     yield item.text
 

@@ -6,7 +6,7 @@ file, so nothing is computed twice for the files that stayed the same.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -57,7 +57,8 @@ class Project:
         self.files: Mapping[str, File] = MappingProxyType(dict(sorted(files.items())))
         self.skipped: Mapping[str, int] = MappingProxyType(dict(skipped))
         self.memory = memory
-        self.by_distance = lru_cache(maxsize=DIRECTORIES_REMEMBERED)(self._by_distance)
+        # Not over a method: a project that refers to itself would stay in memory until the garbage collector comes.
+        self.by_distance = lru_cache(maxsize=DIRECTORIES_REMEMBERED)(partial(_by_distance, self.files))
 
     @classmethod
     def of(cls, name: str, files: Iterable[File]) -> "Project":
@@ -80,7 +81,8 @@ class Project:
             files[path] = File(path, text)
         return Project(self.name, files, self.skipped, self.memory)
 
-    def _by_distance(self, directory: str) -> tuple[File, ...]:
-        """All files in the order of directory steps from `directory`, those equally far away by path."""
-        steps = {other: directory_steps(directory, other) for other in {directory_of(path) for path in self.files}}
-        return tuple(sorted(self.files.values(), key=lambda file: (steps[directory_of(file.path)], file.path)))
+
+def _by_distance(files: Mapping[str, File], directory: str) -> tuple[File, ...]:
+    """All files in the order of directory steps from `directory`, those equally far away by path."""
+    steps = {other: directory_steps(directory, other) for other in {directory_of(path) for path in files}}
+    return tuple(sorted(files.values(), key=lambda file: (steps[directory_of(file.path)], file.path)))

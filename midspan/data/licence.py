@@ -1,10 +1,11 @@
 """The licence of each file, with the evidence for it, and whether it is permissive.
 
-Evidence, strongest first: (1) the file's own header: an `SPDX-License-Identifier`, or a GNU licence notice; (2) the
-licence texts in the nearest directory up the project's tree that has any; (3) what the package declares: the SPDX
-expression, its licence texts, the free-text name, the classifiers. Evidence that exists but is not understood makes the
-licence unknown, and an unknown licence is not permissive. Several texts in one place are joined with AND: without a
-statement that one may choose, all of them hold.
+Evidence, strongest first: (1) the file's own header: an `SPDX-License-Identifier`, or a notice of a licence that is not
+permissive (the GNU family, Mozilla, Eclipse and the like, "proprietary and confidential"); (2) the licence texts in the
+nearest directory up the project's tree that has any; (3) what the package declares: the SPDX expression, its licence
+texts, the free-text name, the classifiers. Evidence that exists but is not understood makes the licence unknown, and an
+unknown licence is not permissive; only a free-text name, which may be anything, gives way to the classifiers. Several
+texts in one place are joined with AND: without a statement that one may choose, all of them hold.
 
 Permissive means: on the Blue Oak Council's list at the configured tier or a better one. `blue_oak.json` holds the
 identifiers of each tier of the npm package `@blueoak/list` 15.0.0 (https://blueoakcouncil.org/list), CC0-1.0.
@@ -31,9 +32,13 @@ HEADER_CHARS = 4_000
 MAX_LICENCE_BYTES = 500_000
 
 _SPDX = re2.compile(r"SPDX-License-Identifier:[ \t]*([A-Za-z0-9.+\-() \t]+)")
-_GNU_NOTICE = re2.compile(
-    r"(?i)under[\s#*/;%-]+(?:the[\s#*/;%-]+)?(?:terms[\s#*/;%-]+of[\s#*/;%-]+)?(?:the[\s#*/;%-]+)?"
-    r"(?:GNU[\s#*/;%-]+(?:Lesser[\s#*/;%-]+|Library[\s#*/;%-]+|Affero[\s#*/;%-]+)?General[\s#*/;%-]+Public|[AL]?GPL)"
+# "_" stands for white space, line breaks and the marks of comments.
+_NOTICE = re2.compile(
+    r"(?i)\bGNU_(?:(?:Lesser|Library|Affero)_)?(?:General_Public|[AL]?GPL)"
+    r"|\bunder_(?:the_)?(?:terms_of_)?(?:the_)?[AL]?GPL|\blicen[cs]ed?:?_[AL]?GPL"
+    r"|\b(?:Mozilla|Eclipse|Server_Side|European_Union)_Public_Licen[cs]e"
+    r"|\bCommon_Development_and_Distribution_Licen[cs]e|\bCommons_Clause|\bBusiness_Source_Licen[cs]e"
+    r"|\bElastic_Licen[cs]e|\bproprietary_and_confidential|\bconfidential_and_proprietary".replace("_", r"[\s#*/;%-]+")
 )
 _NOT_WORD = re2.compile(r"[^a-z0-9.]+")
 _NOISE = frozenset({"the", "license", "licence", "version", "software", "osi", "approved"})
@@ -88,7 +93,7 @@ def normalise(expression: str) -> str:
     """The SPDX expression in canonical spelling, "" if it is empty or not valid."""
     try:
         parsed = _licensing().parse(expression.strip(), validate=True)
-    except ExpressionError:
+    except (ExpressionError, IndexError, AssertionError):  # the last two on malformed parentheses
         return ""
     return "" if parsed is None else str(parsed.render())
 
@@ -127,8 +132,8 @@ def header_licence(text: str) -> Licence | None:
         stated = [match.group(1).strip(" \t-") for match in _SPDX.finditer(head)]
         if stated:
             return Licence(join(stated), "SPDX header")
-    if _GNU_NOTICE.search(head):
-        return Licence("", "GNU licence notice in the header")
+    if _NOTICE.search(head):
+        return Licence("", "notice of a licence that is not permissive in the header")
     return None
 
 
@@ -167,11 +172,11 @@ class LicenceFinder:
             directory = directory.rpartition("/")[0]
 
     def declared(self, declaration: Declaration) -> Licence:
-        """The licence that package metadata declares: the first statement that is understood."""
+        """The licence that package metadata declares."""
         if declaration.expression:
             return Licence(normalise(declaration.expression), "package metadata License-Expression")
-        texts = join([self.classify(path) for path in declaration.files])
-        if texts:
+        if declaration.files:
+            texts = join([self.classify(path) for path in declaration.files])
             return Licence(texts, f"package licence file {', '.join(path.name for path in declaration.files)}")
         named = normalise(declaration.name) or _NAMES.get(_plain(declaration.name), "")
         if named:
@@ -181,11 +186,13 @@ class LicenceFinder:
         return Licence(classified, "package classifier") if classified else UNKNOWN
 
     def classify(self, path: Path) -> str:
-        """The SPDX expression of a licence text, "" if it is not recognised or cannot be read."""
+        """The SPDX expression of a licence text, "" if it is not recognised, too long or cannot be read."""
         try:
             with path.open("rb") as stream:
-                content = stream.read(MAX_LICENCE_BYTES)
+                content = stream.read(MAX_LICENCE_BYTES + 1)
         except OSError:
+            return ""
+        if len(content) > MAX_LICENCE_BYTES:
             return ""
         key = hashlib.sha256(content).digest()
         if key not in self._texts:

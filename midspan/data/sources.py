@@ -155,13 +155,18 @@ def _first(distribution: metadata.Distribution, field: str) -> str:
 
 
 def _place_notices(project: SourceProject, root: Path, notices: Sequence[PurePosixPath]) -> None:
-    """Give `x.dist-info/licenses/[src/]a/b/LICENSE` (PEP 639 keeps source paths) to the directory a/b."""
+    """Give the texts in `x.dist-info/licenses/[src/]a/b` (PEP 639 keeps source paths) to the directory a/b.
+
+    All of them: where there are two, both hold. A directory that has licence files of its own keeps those.
+    """
     directories = {str(parent) for file in project.files for parent in PurePosixPath(file.path).parents}
+    placed: dict[str, tuple[Path, ...]] = {}
     for notice in notices:
         parts = notice.parts[2:-1]
         directory = "/".join(parts[1:] if parts[:1] == ("src",) else parts)
         if directory in directories and directory not in project.licence_files:
-            project.licence_files[directory] = (root / notice,)
+            placed[directory] = (*placed.get(directory, ()), root / notice)
+    project.licence_files.update(placed)
 
 
 def _folder(source: FolderSource) -> Iterator[SourceProject]:

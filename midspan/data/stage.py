@@ -20,7 +20,7 @@ from midspan.data.duplicates import Entry, exact_duplicates, near_duplicates
 from midspan.data.listing import list_candidates
 from midspan.data.read import ROW_FIELDS, Tally, read_parts
 from midspan.data.report import build_report
-from midspan.data.sources import distributions, list_projects
+from midspan.data.sources import SourceProject, distributions, list_projects
 from midspan.data.split import split_projects
 from midspan.errors import MidspanError
 from midspan.recipe.schema import DataConfig, EnvironmentSource
@@ -76,19 +76,32 @@ def run(context: StageContext) -> Metrics:
 
 
 def fingerprint(config: DataConfig) -> str:
-    """Identity of what the sources hold: packages and versions, or paths, sizes and times; no file is read."""
+    """Identity of what the sources hold: packages and versions, or paths, sizes and times; no file is read.
+
+    Licence texts count as well as code: a project that changes its licence must not stay in the corpus.
+    """
     digest = hashlib.sha256()
     for source in config.sources:
         if isinstance(source, EnvironmentSource):
             lines = [f"{name}=={version}" for name, version, _ in distributions(source)]
         else:
             lines = [
-                f"{project.name}/{file.path}\0{file.bytes}\0{file.mtime_ns}\0{project.revision}"
+                f"{project.name}/{path}\0{size}\0{mtime_ns}\0{project.revision}"
                 for project in list_projects([source])
-                for file in project.files
+                for path, size, mtime_ns in _stamps(project)
             ]
         digest.update("\n".join([source.model_dump_json(), *lines, ""]).encode())
     return digest.hexdigest()
+
+
+def _stamps(project: SourceProject) -> Iterator[tuple[str, int, int]]:
+    """(path, bytes, time of change) of the project's files, then of its licence texts."""
+    for file in project.files:
+        yield file.path, file.bytes, file.mtime_ns
+    for directory, texts in sorted(project.licence_files.items()):
+        for text in texts:
+            status = text.lstat()
+            yield f"{directory}/{text.name}", status.st_size, status.st_mtime_ns
 
 
 def check_languages(config: DataConfig) -> None:

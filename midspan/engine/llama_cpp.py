@@ -86,10 +86,10 @@ class LlamaCppEngine:
 
     async def _running_child(self) -> Child:
         async with self._starting:
-            if self._closed:
-                raise EngineError("the engine is closed")
-            if self._child is None or not self._child.alive:
+            if not self._closed and (self._child is None or not self._child.alive):
                 self._child = await start(self._settings)
+            if self._closed or self._child is None:
+                raise EngineError("the engine is closed")
             return self._child
 
     async def _stream_once(self, request: GenerateRequest) -> Stream:
@@ -139,7 +139,7 @@ class LlamaCppEngine:
             "seed": request.seed,
             "samplers": ["temperature", "top_p"],
             "n_probs": 1,
-            "cache_prompt": True,
+            "cache_prompt": request.reuse_cache,
             "return_tokens": True,
             "timings_per_token": True,
             "stream": True,
@@ -189,7 +189,7 @@ def _refusal(answer: dict[str, Any]) -> MidspanError | StartMismatch:
 async def _lost(child: Child) -> EngineError:
     """The error for a connection that broke; says how the child ended if it did."""
     try:
-        await asyncio.wait_for(asyncio.shield(child.process.wait()), EXIT_SECONDS)
+        await asyncio.wait_for(child.process.wait(), EXIT_SECONDS)
     except TimeoutError:
         return EngineError("the connection to llama.cpp broke", "send the request again")
     return EngineError(

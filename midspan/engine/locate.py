@@ -32,14 +32,14 @@ class ModelPath:
 
 
 def locate(model: str, runs: Path) -> ModelPath:
-    """Find the model called `model`; runs are looked for in the directory `runs` too.
+    """Find the model called `model`: a run in the directory `runs`, or else a path.
 
-    Of a run the newest finished stage is taken. Raises MidspanError if there is no such model, if the run is
-    half-written, or if it is in a pickle file.
+    Of a run the finished stage nearest to its end is taken. Raises MidspanError if there is no such model, if the run
+    is half-written, or if the model is in a pickle file.
     """
-    path = next((path for path in (Path(model), runs / model) if path.exists()), None)
+    path = next((path for path in (runs / model, Path(model)) if path.exists()), None)
     if path is None:
-        raise MidspanError(f"there is no model {model}: neither a path nor a run in {runs}", ACCEPTED)
+        raise MidspanError(f"there is no model {model}: neither a run in {runs} nor a path", ACCEPTED)
     if path.is_file():
         return ModelPath(path.stem, _checked_file(path))
     if (path / "config.json").is_file():
@@ -81,7 +81,8 @@ def _run_model(run: Path) -> ModelPath:
         return _stage_model(finished[0])
     if unfinished:
         raise MidspanError(
-            f"{run} is half-written: stage {unfinished[0]} has no manifest.json", f"finish it with: midspan build {run}"
+            f"{run} is half-written: stage {unfinished[0]} has no manifest.json",
+            "finish it by building its recipe again",
         )
     if any(run.glob(".*.work")) or (run / "data").is_dir() or (run / "tokenizer").is_dir():
         raise MidspanError(f"the run {run} has no finished model yet", "let midspan build finish at least pretrain")

@@ -5,17 +5,20 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from midspan.engine.gguf_metadata import Value, read_metadata
+from midspan import __version__
 from midspan.engine.llama_cpp import open_llama_cpp
 from midspan.engine.locate import locate
 from midspan.engine.openai import open_openai
 from midspan.engine.protocol import Engine, default_prompt
 from midspan.errors import MidspanError
 from midspan.model.gguf_export import export_gguf
+from midspan.model.gguf_metadata import read_metadata
 from midspan.model.gguf_tokenizer import read_tokenizer
 from midspan.prompt.formats import detect_format
 from midspan.prompt.tokenizer import Tokenizer
@@ -39,7 +42,7 @@ async def open_engine(
     `threads` and `slots` (generations side by side) hold for embedded models. The key of a remote server is read from
     the environment variable MIDSPAN_ENGINE_KEY. A Hugging Face directory is converted to GGUF once, into
     `$MIDSPAN_CACHE` or `~/.cache/midspan`, under the hash of its content. Raises MidspanError if the model is unknown,
-    half-written, unsafe (pickle) or of a family whose prompt format is unknown.
+    half-written, unsafe (pickle) or of a family whose prompt format is unknown, or if the cache cannot be written.
     """
     if model.startswith(("http://", "https://")):
         if tokenizer is None:
@@ -51,7 +54,7 @@ async def open_engine(
     found = locate(model, runs)
     gguf = found.path if found.path.is_file() else await asyncio.to_thread(_converted, found.path)
     metadata = read_metadata(gguf)
-    own = _gguf_tokenizer(gguf, metadata)
+    own = read_tokenizer(gguf, metadata)
     length = _context_length(gguf, metadata)
     return await open_llama_cpp(
         gguf,
@@ -65,19 +68,14 @@ async def open_engine(
     )
 
 
-def _gguf_tokenizer(gguf: Path, metadata: dict[str, Value]) -> Tokenizer:
-    whole = metadata.get("tokenizer.huggingface.json")
-    return Tokenizer.from_json(whole) if isinstance(whole, str) else read_tokenizer(gguf)
-
-
-def _context_length(gguf: Path, metadata: dict[str, Value]) -> int:
+def _context_length(gguf: Path, metadata: Mapping[str, Any]) -> int:
     length = metadata.get(f"{metadata.get('general.architecture')}.context_length")
     if not isinstance(length, int) or length < 1:
         raise MidspanError(f"{gguf} does not say how long the model's context is", "give a whole .gguf language model")
     return min(length, MAX_CONTEXT)
 
 
-def _stored_prompt(gguf: Path, metadata: dict[str, Value]) -> PromptConfig | None:
+def _stored_prompt(gguf: Path, metadata: Mapping[str, Any]) -> PromptConfig | None:
     stored = metadata.get("midspan.prompt")
     if not isinstance(stored, str):
         return None
@@ -96,8 +94,13 @@ def _converted(hf_dir: Path) -> Path:
     target = cache / f"{_content_hash(hf_dir)}-f16.gguf"
     if target.is_file():
         return target
-    cache.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=cache, prefix="converting-"))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=cache, prefix="converting-"))
+    except OSError as error:
+        raise MidspanError(
+            f"the model cannot be converted into {cache}: {error.strerror}", "let MIDSPAN_CACHE name another folder"
+        ) from None
     try:
         export_gguf(hf_dir, aside / target.name, "f16")
         (aside / target.name).replace(target)
@@ -107,8 +110,8 @@ def _converted(hf_dir: Path) -> Path:
 
 
 def _content_hash(hf_dir: Path) -> str:
-    """SHA-256 over the names and contents of the files a conversion reads. About 1 GB/s."""
-    digest = hashlib.sha256()
+    """SHA-256 of our version, and of the names and contents of the files a conversion reads. About 1 GB/s."""
+    digest = hashlib.sha256(__version__.encode())
     files = [path for path in sorted(hf_dir.iterdir()) if path.suffix in {".json", ".safetensors"}]
     for path in files:
         with path.open("rb") as file:

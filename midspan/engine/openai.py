@@ -117,7 +117,7 @@ class OpenAIEngine:
             async with aclosing(self._answer(body, again=True)) as events:
                 async for event in events:
                     yield event
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise EngineError(
                 f"the server at {self._client.base_url} does not answer: {type(error).__name__}", "check that it runs"
             ) from None
@@ -161,11 +161,14 @@ async def open_openai(
     Raises EngineError if it does not answer, MidspanError if it refuses or serves several models.
     """
     base = url.rstrip("/")
-    client = httpx.AsyncClient(
-        base_url=base if base.endswith("/v1") else f"{base}/v1",
-        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-        timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-    )
+    try:
+        client = httpx.AsyncClient(
+            base_url=base if base.endswith("/v1") else f"{base}/v1",
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+        )
+    except httpx.InvalidURL as error:
+        raise MidspanError(f"{url} is not a URL: {error}", "give one such as http://127.0.0.1:8000/v1") from None
     try:
         entry = await _served_model(client, model)
     except BaseException:
@@ -180,7 +183,7 @@ async def _served_model(client: httpx.AsyncClient, model: str | None) -> dict[st
     """The server's entry for `model`, or for the only model it has."""
     try:
         response = await client.get("models")
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         raise EngineError(
             f"no server answers at {client.base_url}: {type(error).__name__}", "check the URL and that it runs"
         ) from None
@@ -223,7 +226,7 @@ def _refusal(status: int, content: bytes) -> MidspanError:
 
 
 def _message(answer: Any) -> str:
-    """The text of an error answer, on one line."""
+    """The text of an error answer, on one line; never the whole answer, which may quote the prompt."""
     error = answer.get("error", answer) if isinstance(answer, dict) else answer
-    text = error.get("message", error) if isinstance(error, dict) else error
-    return " ".join(str(text).split())[:300]
+    text = error.get("message") if isinstance(error, dict) else error
+    return " ".join(text.split())[:300] if isinstance(text, str) else "it gives no reason"

@@ -10,7 +10,7 @@ from midspan.prompt.formats import Format
 from midspan.prompt.tokenizer import Tokenizer
 from midspan.recipe.schema import PromptConfig
 
-StopReason = Literal["end", "length", "stop", "cancelled"]
+StopReason = Literal["end", "length", "stop"]
 PROMPT_SHARE = 0.75
 """Share of the context a prompt may take where the model brings no prompt settings."""
 
@@ -26,6 +26,8 @@ class GenerateRequest:
     `max_tokens`, at least 1, counts every generated token, those that reproduce `starts_with` included. `starts_with`
     is text the output must begin with (token healing). `stop` ends the text before any of these strings. `until` is
     asked with the text so far after each piece; when it answers true the generation ends there with reason "stop".
+    `reuse_cache`: False computes the whole prompt anew, so that the result depends on nothing but the request; embedded
+    llama.cpp heeds it, a remote server decides for itself and PyTorch keeps no cache.
     """
 
     prompt: list[int]
@@ -36,6 +38,7 @@ class GenerateRequest:
     starts_with: str = ""
     stop: tuple[str, ...] = ()
     until: Callable[[str], bool] | None = field(default=None, compare=False)
+    reuse_cache: bool = True
 
 
 @dataclass(frozen=True)

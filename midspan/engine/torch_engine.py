@@ -1,7 +1,7 @@
 """The reference engine: our own Llama in PyTorch, decoded token by token without any cache.
 
-Its cost is quadratic in the text, so it serves for comparison and for machines without llama.cpp, not for editors. Only
-tokens whose bytes agree with the rest of `starts_with` are allowed until that text is complete.
+Every token computes the whole text anew, so it serves for comparison, not for editors; `open_engine` never opens it.
+Only tokens whose bytes agree with the rest of `starts_with` are allowed until that text is complete.
 """
 
 import asyncio

@@ -121,10 +121,7 @@ def _convert(tensor: NDArray[Any], dtype: Dtype) -> tuple[NDArray[Any], gguf.GGM
 def _tensors(hf_dir: Path) -> Iterator[tuple[str, NDArray[Any]]]:
     """Every tensor with its name. The file is read by hand, as safetensors' numpy reader has no bfloat16."""
     for path in weight_files(hf_dir):
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size))
-        content = np.memmap(path, dtype=np.uint8, mode="r", offset=8 + size)
+        header, content = _safetensors(path)
         for name, entry in header.items():
             if name == "__metadata__":
                 continue
@@ -135,6 +132,23 @@ def _tensors(hf_dir: Path) -> Iterator[tuple[str, NDArray[Any]]]:
             if entry["dtype"] == "BF16":
                 tensor = (tensor.astype(np.uint32) << 16).view(np.float32)
             yield name, tensor
+
+
+def _safetensors(path: Path) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    """The header of a safetensors file and, mapped, the bytes behind it."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header: dict[str, Any] = json.loads(file.read(size))
+        content = np.memmap(path, dtype=np.uint8, mode="r", offset=8 + size)
+        whole = len(content) == max(
+            entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError):
+        whole = False
+    if not whole:
+        raise MidspanError(f"{path} is not a whole safetensors file", "export or download the model again")
+    return header, content
 
 
 def _add_shape(writer: gguf.GGUFWriter, config: ModelConfig, vocab_size: int, kind: gguf.LlamaFileType) -> None:

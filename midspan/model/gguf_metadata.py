@@ -13,7 +13,10 @@ LARGEST_STRING = 1 << 28
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """All metadata of the file: numbers, strings, and lists of them. MidspanError if it is not a whole GGUF header."""
+    """All metadata of the file: numbers, truth values, strings, and lists of them.
+
+    Raises MidspanError if `path` cannot be read or does not begin with a whole GGUF header.
+    """
     try:
         with path.open("rb") as file:
             magic, version, _, count = struct.unpack("<4sIQQ", _take(file, 24))

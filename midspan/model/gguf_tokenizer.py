@@ -29,9 +29,12 @@ QWEN2_NAMES = {"qwen2", "stablelm2", "deepseek-r1-qwen", "hunyuan"}
 LLAMA3_NAMES = {"llama3", "llama-v3", "llama-bpe", "dbrx", "smaug-bpe"}
 
 
-def read_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of the GGUF file `path`; MidspanError if the file is none or its tokenizer is not understood."""
-    metadata = read_metadata(path)
+def read_tokenizer(path: Path, metadata: Mapping[str, Any] | None = None) -> Tokenizer:
+    """The tokenizer of the GGUF file `path`; `metadata` is the file's, if it has been read already.
+
+    Raises MidspanError if the file is no GGUF or its tokenizer is not understood.
+    """
+    metadata = read_metadata(path) if metadata is None else metadata
     if "tokenizer.huggingface.json" in metadata:
         return Tokenizer.from_json(metadata["tokenizer.huggingface.json"])
     kind = metadata.get("tokenizer.ggml.model")

@@ -68,11 +68,11 @@ def read_config(folder: Path) -> tuple[ModelConfig, int]:
         raise MidspanError(f"{folder} holds no config.json", "give a Hugging Face model directory") from None
     except ValueError as error:
         raise MidspanError(f"{path} is not JSON: {error}", "export the model again") from None
-    if raw.get("model_type") != "llama":
-        raise MidspanError(f"{path}: model type {raw.get('model_type')!r}", "only Llama models are supported")
-    _refuse_variants(path, raw)
-    rope = raw.get("rope_parameters") or {}
+    if not isinstance(raw, dict) or raw.get("model_type") != "llama":
+        raise MidspanError(f"{path} is not that of a Llama", "only Llama models are supported")
+    rope: Any = raw.get("rope_parameters") or {}
     try:
+        _refuse_variants(path, raw)
         config = ModelConfig(
             hidden_size=raw["hidden_size"],
             layers=raw["num_hidden_layers"],
@@ -95,7 +95,10 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a Hugging Face directory, one or the shards of an index; MidspanError if none."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        try:
+            shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, TypeError):
+            raise MidspanError(f"{index} is damaged", "download the model again") from None
         return [folder / name for name in shards]
     single = folder / "model.safetensors"
     if not single.is_file():
@@ -106,7 +109,8 @@ def weight_files(folder: Path) -> list[Path]:
 def _refuse_variants(path: Path, raw: dict[str, Any]) -> None:
     """Settings that would change the computation silently."""
     head_size = raw.get("head_dim") or raw["hidden_size"] // raw["num_attention_heads"]
-    rope_type = (raw.get("rope_parameters") or raw.get("rope_scaling") or {}).get("rope_type", "default")
+    rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
+    rope_type = rope.get("rope_type", rope.get("type", "default"))
     odd = {
         "attention_bias": raw.get("attention_bias", False),
         "mlp_bias": raw.get("mlp_bias", False),

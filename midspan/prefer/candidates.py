@@ -12,7 +12,7 @@ from midspan.prefer.shorten import shorter_versions
 Origin = tuple[Literal["sampled", "shortened", "truth"], bool, float]
 
 
-def judged_candidates(case: Case, sampled: Sampled, judge: Judge, include_truth: bool = False) -> list[Candidate]:
+def judged_candidates(case: Case, sampled: Sampled, judge: Judge, include_truth: bool) -> list[Candidate]:
     """All candidates, no text twice; `include_truth` adds the text that really stood there.
 
     Without the truth, DPO only moves weight between answers that the model gives already.

@@ -1,7 +1,8 @@
 """Several completions of one case, drawn at several temperatures through the prompt and engine of a live request.
 
 The raw text is kept: no stopping, trimming or dropping, since what those steps hide is what DPO shall unlearn. The
-samples of a case follow one another, so that all but the first find the whole prompt in the engine's cache.
+samples of a case follow one another: the first computes the whole prompt anew, so that nothing depends on the cases
+before, and the others find it in the engine's cache.
 """
 
 import hashlib
@@ -57,22 +58,27 @@ async def sample_case(
         config=prompt,
     )
     max_tokens = config.max_new_tokens + len(engine.tokenizer.encode(built.healed))
+    draws = [
+        (temperature, number)
+        for temperature in config.temperatures
+        for number in range(config.samples_per_temperature if temperature > 0 else 1)
+    ]
     samples: dict[str, Sample] = {}
-    for temperature in config.temperatures:
-        for number in range(config.samples_per_temperature if temperature > 0 else 1):
-            generation = await engine.generate(
-                GenerateRequest(
-                    prompt=built.ids,
-                    max_tokens=max_tokens,
-                    temperature=temperature,
-                    seed=_sample_seed(seed, case.id, temperature, number),
-                    starts_with=built.healed,
-                )
+    for index, (temperature, number) in enumerate(draws):
+        generation = await engine.generate(
+            GenerateRequest(
+                prompt=built.ids,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                seed=_sample_seed(seed, case.id, temperature, number),
+                starts_with=built.healed,
+                reuse_cache=index > 0,
             )
-            sample = Sample(generation.text, temperature, generation.stop_reason == "end")
-            known = samples.get(sample.text)
-            if known is None or (sample.ended and not known.ended):
-                samples[sample.text] = sample
+        )
+        sample = Sample(generation.text, temperature, generation.stop_reason == "end")
+        known = samples.get(sample.text)
+        if known is None or (sample.ended and not known.ended):
+            samples[sample.text] = sample
     return Sampled(built.ids, built.healed, tuple(samples.values()))
 
 

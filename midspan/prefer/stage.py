@@ -1,7 +1,9 @@
 """Stage `prefer`: cases of the training split -> completions sampled from `sft` -> judged -> `pairs.parquet`.
 
 Sampling is the long part and resumes per case; judging and pairing are quick and done anew. Cost: cases x (one prompt
-+ temperatures x samples_per_temperature generations).
++ temperatures x samples_per_temperature generations), one generation at a time: llama.cpp's rounding depends on what it
+computes beside a generation and on what its cache holds, and the same inputs shall give the same bytes, killed in
+between or not.
 """
 
 import asyncio
@@ -26,7 +28,8 @@ from midspan.prompt.tokenizer import Tokenizer
 from midspan.recipe.schema import PreferConfig
 from midspan.recipe.stage import Metrics, StageContext
 
-WORKERS = 2
+WORKERS = 1
+"""Also the engine's slots."""
 JUDGES: dict[str, Judge] = {"reference": ReferenceJudge()}
 
 
@@ -69,7 +72,7 @@ def pairs_of(cases: list[Case], sampled: dict[str, Sampled], judge: Judge, confi
     """The balanced pairs of all cases, in the order of the cases."""
     pairs: list[Pair] = []
     for case in cases:
-        candidates = judged_candidates(case, sampled[case.id], judge)
+        candidates = judged_candidates(case, sampled[case.id], judge, config.include_truth)
         pairs.extend(make_pairs(case.id, candidates, config.min_margin, config.max_pairs_per_case))
     return balance(pairs)
 

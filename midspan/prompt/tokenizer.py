@@ -80,7 +80,9 @@ class Tokenizer:
         )
         self._blocks = lru_cache(maxsize=BLOCKS_REMEMBERED)(lambda block: tuple(self.encode(block)))
         self.vocab_size: int = len(self._bytes)
-        self.longest_token: int = max(len(token) for id, token in enumerate(self._bytes) if id not in added)
+        self.longest_token: int = max(
+            (len(token) for id, token in enumerate(self._bytes) if id not in added), default=1
+        )
         """Bytes of the longest ordinary token: the most text that one token can stand for."""
         self.fingerprint: str = hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,8 +1,10 @@
 """Building a run: which stages are to be run, running one so that it is cached, atomic and resumable.
 
-A stage works in `runs/<name>/.<stage>.work`. When it is done the manifest is written into it and the directory is
-renamed to `runs/<name>/<stage>`: at every moment the latter is either absent or whole. A kill leaves the work
-directory, marked with the key of the work; the next build goes on in it, or throws it away if the work has changed.
+A stage works in `runs/<name>/.<stage>.work`. When it is done the manifest is written into it, what served only to
+resume is removed, and the directory is renamed to `runs/<name>/<stage>`: at every moment the latter is either absent or
+whole. A kill before the manifest leaves the work directory with all it has, marked with the key of the work: the next
+build goes on in it, or throws it away if the work has changed. After a kill behind the manifest the next build only
+publishes.
 """
 
 import datetime
@@ -18,12 +20,19 @@ from pathlib import Path
 import midspan
 from midspan.errors import MidspanError
 from midspan.recipe.graph import STAGES, Stage, key_of, settings_of
-from midspan.recipe.manifest import MANIFEST, Manifest, digest_of, hash_outputs, read_manifest, write_manifest
+from midspan.recipe.manifest import (
+    KEY_FILE,
+    MANIFEST,
+    RESUME,
+    Manifest,
+    digest_of,
+    hash_outputs,
+    read_manifest,
+    write_manifest,
+)
 from midspan.recipe.progress import Progress
 from midspan.recipe.schema import Recipe
 from midspan.recipe.stage import StageContext
-
-KEY_FILE = "resume.key"
 
 
 def build(
@@ -56,18 +65,9 @@ def run_stage(name: str, recipe: Recipe, runs: Path, progress: Progress) -> tupl
         return _run(stage, recipe, run, {need: read_manifest(run / need) for need in stage.needs}, progress)
 
 
-def is_current(stage: Stage, recipe: Recipe, run: Path, manifests: dict[str, Manifest]) -> bool:
-    """Whether the finished directory of `stage` is the result of this recipe and these inputs."""
-    directory = run / stage.name
-    return directory.exists() and read_manifest(directory).key == _key(stage, recipe, manifests)
-
-
-def _key(stage: Stage, recipe: Recipe, manifests: dict[str, Manifest]) -> str:
-    return key_of(stage, recipe, _input_digests(stage, recipe, manifests))
-
-
 def _input_digests(stage: Stage, recipe: Recipe, manifests: dict[str, Manifest]) -> dict[str, str]:
     if stage.name == "data":
+        stage.function()  # says which package to install if one is missing
         from midspan.data.stage import fingerprint
 
         return {"sources": fingerprint(recipe.data)}
@@ -77,7 +77,6 @@ def _input_digests(stage: Stage, recipe: Recipe, manifests: dict[str, Manifest])
 def _run(
     stage: Stage, recipe: Recipe, run: Path, manifests: dict[str, Manifest], progress: Progress
 ) -> tuple[Manifest, bool]:
-    function = stage.function()
     inputs = _input_digests(stage, recipe, manifests)
     key = key_of(stage, recipe, inputs)
     final, work = run / stage.name, run / f".{stage.name}.work"
@@ -86,13 +85,12 @@ def _run(
         manifest = read_manifest(final)
         if manifest.key == key:
             return manifest, True
+    function = stage.function()  # imports torch and the like, so not for a stage that is reused
     _prepare(work, key)
     progress.log(f"{stage.name}: {stage.title}")
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     context = StageContext(recipe, {need: run / need for need in stage.needs}, work, progress)
     metrics = function(context)
-    shutil.rmtree(work / "resume", ignore_errors=True)
-    (work / KEY_FILE).unlink()
     outputs = hash_outputs(work)
     manifest = Manifest(
         stage=stage.name,
@@ -117,14 +115,17 @@ def _prepare(work: Path, key: str) -> None:
     marker = work / KEY_FILE
     if marker.exists() and marker.read_text() == key:
         return
+    marker.unlink(missing_ok=True)  # first, so that a directory removed in part is never gone on with
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     marker.write_text(key)
 
 
 def _publish(work: Path, final: Path) -> None:
-    """Put the whole work directory in the place of the final one."""
-    old = final.with_name(f".{final.name}.old")
+    """Put the whole work directory, its manifest written, in the place of the final one."""
+    shutil.rmtree(work / RESUME, ignore_errors=True)
+    (work / KEY_FILE).unlink(missing_ok=True)
+    old = _replaced(final)
     shutil.rmtree(old, ignore_errors=True)
     if final.exists():
         final.rename(old)
@@ -133,9 +134,15 @@ def _publish(work: Path, final: Path) -> None:
 
 
 def _finish_interrupted_publish(final: Path, work: Path) -> None:
-    """A kill between writing the manifest and the renaming leaves a whole work directory: publish it now."""
+    """After a kill behind the manifest the work directory is whole: publish it now; leave nothing of the replaced."""
     if (work / MANIFEST).exists():
         _publish(work, final)
+    shutil.rmtree(_replaced(final), ignore_errors=True)
+
+
+def _replaced(final: Path) -> Path:
+    """Where the directory that is being replaced waits for its removal."""
+    return final.with_name(f".{final.name}.old")
 
 
 @contextmanager

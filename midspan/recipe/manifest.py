@@ -12,6 +12,12 @@ from midspan.errors import MidspanError
 from midspan.recipe.stage import Metrics
 
 MANIFEST = "manifest.json"
+LOGS = {"metrics.jsonl"}
+"""Names of outputs that hold measured times: they say how a result came about and are no part of it."""
+RESUME = "resume"
+KEY_FILE = "resume.key"
+NOT_OUTPUTS = frozenset({MANIFEST, f"{MANIFEST}.partial", RESUME, KEY_FILE})
+"""What a work directory holds beside the stage's outputs."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +47,21 @@ class Manifest:
 
 
 def hash_outputs(directory: Path) -> tuple[Output, ...]:
-    """Every file below `directory` but the manifest, in the order of paths, with its SHA-256."""
-    return tuple(_hash(path, directory) for path in _files(directory))
+    """Every file below `directory` that is an output, in the order of paths, with its SHA-256."""
+    return tuple(_hash(path, directory) for path in _outputs(directory))
 
 
 def digest_of(outputs: tuple[Output, ...]) -> str:
-    """SHA-256 over names and contents of the outputs."""
-    return hashlib.sha256(json.dumps([(o.path, o.sha256) for o in outputs]).encode()).hexdigest()
+    """SHA-256 over names and contents of the outputs, logs aside."""
+    result = [(output.path, output.sha256) for output in outputs if Path(output.path).name not in LOGS]
+    return hashlib.sha256(json.dumps(result).encode()).hexdigest()
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write the manifest and force it and the outputs it names to disk."""
-    for output in manifest.outputs:
-        _sync(directory / output.path)
+    paths = [directory / output.path for output in manifest.outputs]
+    for path in (*paths, *sorted({path.parent for path in paths})):
+        _sync(path)
     aside = directory / f"{MANIFEST}.partial"
     aside.write_text(json.dumps(asdict(manifest), indent=2, sort_keys=True) + "\n")
     _sync(aside)
@@ -83,9 +91,9 @@ def read_manifest(directory: Path) -> Manifest:
     return manifest
 
 
-def _files(directory: Path) -> Iterator[Path]:
+def _outputs(directory: Path) -> Iterator[Path]:
     for path in sorted(directory.rglob("*")):
-        if path.is_file() and path != directory / MANIFEST:
+        if path.is_file() and path.relative_to(directory).parts[0] not in NOT_OUTPUTS:
             yield path
 
 

@@ -211,12 +211,14 @@ class PreferConfig(Section):
     """Stage `prefer`: completions sampled from `sft`, judged, made into pairs."""
 
     cases: Positive = 10_000
-    temperatures: tuple[Annotated[float, Field(ge=0)], ...] = (0.2, 0.6, 1.0)
+    temperatures: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.2, 0.6, 1.0)
     samples_per_temperature: Positive = 2
     judge: Literal["reference"] = "reference"
     """`reference` compares with the true middle."""
     min_margin: Share = 0.15
     """Least difference of the judge's scores (0 to 1) within a pair."""
+    include_truth: bool = False
+    """Whether the true middle may be the chosen side; else only what the model wrote, shortened or not."""
     max_pairs_per_case: Positive = 2
     max_new_tokens: Positive = 256
 
@@ -242,7 +244,7 @@ class EvalConfig(Section):
 
     cases: Positive = 1_000
     max_new_tokens: Positive = 256
-    stages: tuple[Literal["base", "sft", "dpo"], ...] = ("base", "sft", "dpo")
+    stages: Annotated[tuple[Literal["base", "sft", "dpo"], ...], Field(min_length=1)] = ("base", "sft", "dpo")
     gguf: Literal["f32", "f16", "q8_0"] = "f16"
     """Precision of the weights that are evaluated."""
 

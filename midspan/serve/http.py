@@ -3,12 +3,14 @@
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 
 from midspan import __version__
 from midspan.complete.completer import Caret, Completer, CompletionRequest, Suggestion
@@ -33,14 +35,14 @@ def _is_text(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_is_text)]
-Path = Annotated[Text, Field(min_length=1, max_length=4_096)]
+FilePath = Annotated[Text, Field(min_length=1, max_length=4_096)]
 
 
 class FileBody(BaseModel):
     """A file of the project that may serve as context."""
 
     model_config = ConfigDict(extra="forbid")
-    path: Path
+    path: FilePath
     text: Text
 
 
@@ -48,11 +50,11 @@ class CompletionBody(BaseModel):
     """A caret between `prefix` and `suffix` in the file `path`, and the files around it."""
 
     model_config = ConfigDict(extra="forbid")
-    path: Path
+    path: FilePath
     prefix: Text
     suffix: Text = ""
     files: Annotated[list[FileBody], Field(max_length=MAX_FILES)] = []
-    recent: Annotated[list[Path], Field(max_length=MAX_FILES)] = []
+    recent: Annotated[list[FilePath], Field(max_length=MAX_FILES)] = []
     caret: Caret = "auto"
     max_new_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)] = 64
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
@@ -75,6 +77,10 @@ def create_app(completer: Completer, *, token: str | None = None, max_body_bytes
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
         return JSONResponse(error_answer(MidspanError(f"{where}: {first['msg']}")), status_code=422)
+
+    @app.exception_handler(HTTPException)
+    async def on_refusal(request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse(error_answer(MidspanError(error.detail)), error.status_code, error.headers)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -107,17 +113,12 @@ def request_of(body: CompletionBody, memory: Memory) -> CompletionRequest:
 
 def answer(suggestion: Suggestion, completer: Completer, explain: bool) -> dict[str, Any]:
     """A suggestion as the API writes it; with `explain` also what the prompt held, why, and what each step did."""
-    timings = suggestion.timings
     result: dict[str, Any] = {
         "suggestion": suggestion.text,
         "logprob": suggestion.logprob,
         "stop_reason": suggestion.stop_reason,
         "dropped": suggestion.dropped,
-        "timings": {
-            "prompt_ms": timings.prompt_ms,
-            "generate_ms": timings.generate_ms,
-            "total_ms": timings.total_ms,
-        },
+        "timings": asdict(suggestion.timings),
         "usage": {
             "prompt_tokens": suggestion.prompt_tokens,
             "cached_tokens": suggestion.cached_tokens,
@@ -130,10 +131,7 @@ def answer(suggestion: Suggestion, completer: Completer, explain: bool) -> dict[
             "model": completer.engine.name,
             "prompt": prompt.render(completer.engine.tokenizer),
             "healed": prompt.healed,
-            "parts": [
-                {"kind": part.kind, "path": part.path, "tokens": part.tokens, "reason": part.reason, "text": part.text}
-                for part in prompt.parts
-            ],
+            "parts": [asdict(part) for part in prompt.parts],
             "steps": list(suggestion.steps),
         }
     return result

@@ -13,10 +13,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
+from pygls.workspace import TextDocument
 
 from midspan import __version__
 from midspan.complete.completer import Completer, CompletionRequest
@@ -119,16 +121,16 @@ def create_server(open_completer: Callable[[], Awaitable[Completer]]) -> Languag
 
 
 async def _suggest(server: LanguageServer, state: State, params: types.InlineCompletionParams) -> str:
-    """The text to suggest, "" for none."""
-    if state.opening is None:
-        return ""
+    """The text to suggest, "" for none; only the text of open documents is looked at."""
     uri = params.text_document.uri
-    document = server.workspace.get_text_document(uri)
-    text, position = document.source, params.position
+    document = server.workspace.text_documents.get(unquote(uri))
+    if state.opening is None or document is None:
+        return ""
+    text, position = _text(document), params.position
     offset = offset_at(text, position.line, position.character, _encoding(server))
     _touch(state, uri)
     folder, path = _place(state, uri)
-    project = await _project(server, folder) if folder else None
+    project = await _project(server, folder, path) if folder else None
     completer = await asyncio.shield(state.opening)
     suggestion = await completer.complete(
         CompletionRequest(
@@ -143,17 +145,29 @@ async def _suggest(server: LanguageServer, state: State, params: types.InlineCom
     return suggestion.text
 
 
-async def _project(server: LanguageServer, folder: Folder) -> Project | None:
-    """The folder's project with the present text of its open files; files it does not hold (ignored) stay out."""
+async def _project(server: LanguageServer, folder: Folder, current: str) -> Project | None:
+    """The folder's project with the present text of its open files; files it does not hold (ignored) stay out.
+
+    The file `current` is never its own context and keeps its older text: while the user types, the project stays the
+    same and with it what was computed for it.
+    """
     project = await folder.current()
     if project is None:
         return None
-    for uri, document in list(server.workspace.text_documents.items()):
-        path = _relative(folder.root, uri)
-        if path is not None and path in project.files and project.files[path].text != document.source:
-            project = project.replace(path, document.source)
+    for document in list(server.workspace.text_documents.values()):
+        path = _relative(folder.root, document.uri)
+        if path is None or path == current or path not in project.files:
+            continue
+        text = _text(document)
+        if project.files[path].text != text:
+            project = project.replace(path, text)
     folder.project = project
     return project
+
+
+def _text(document: TextDocument) -> str:
+    """The text of an open document; half a surrogate pair, which JSON can hold and no tokenizer takes, becomes "?"."""
+    return document.source.encode(errors="replace").decode()
 
 
 def _encoding(server: LanguageServer) -> Encoding:
@@ -183,7 +197,7 @@ def _place(state: State, uri: str) -> tuple[Folder | None, str]:
     inside = [(folder, path) for folder in state.folders if (path := _relative(folder.root, uri)) is not None]
     if inside:
         return min(inside, key=lambda place: len(place[1]))
-    return None, uri.rstrip("/").rpartition("/")[2] or "untitled"
+    return None, unquote(uri.rstrip("/").rpartition("/")[2]) or "untitled"
 
 
 def _touch(state: State, uri: str) -> None:
@@ -198,7 +212,7 @@ def _forget(state: State, uri: str) -> None:
     folder, path = _place(state, uri)
     if folder is not None and folder.project is not None and path in folder.project.files:
         try:
-            text = (folder.root / path).read_text(encoding="utf-8")
+            text = (folder.root / path).read_bytes().decode()
         except (OSError, UnicodeDecodeError):
             text = None
         folder.project = folder.project.replace(path, text)
@@ -235,7 +249,8 @@ def serve_lsp(
     async def open_completer() -> Completer:
         return Completer(await open_engine(model, runs=runs, threads=threads, tokenizer=tokenizer))
 
-    logging.getLogger("pygls").setLevel(logging.WARNING)  # Below that it writes whole messages, source text and all.
+    # pygls logs messages whole, source text and all, also where one fails; the editor is told of failures anyway.
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)
     create_server(open_completer).start_io(sys.stdin.buffer, _take_stdout())
 
 

@@ -1,6 +1,7 @@
 """`serve`: a model behind HTTP until the process is told to stop."""
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import logging
@@ -39,7 +40,8 @@ def serve(
     listener = bind(host, port)
     if token is None and not _is_loopback(listener):
         _log.warning("serving on %s without a token: everyone who reaches it may use it", host)
-    with listener:
+    # uvicorn raises the signal again that it has ended upon; for a server that is no failure.
+    with listener, contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(model, listener, runs, threads, slots, token, tokenizer))
 
 
@@ -47,7 +49,7 @@ def bind(host: str, port: int) -> socket.socket:
     """A socket bound to `host`:`port`, not listening yet. Raises MidspanError if that cannot be had."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except (socket.gaierror, OverflowError) as error:
+    except (socket.gaierror, OverflowError, UnicodeError) as error:
         raise MidspanError(f"there is no address {host}:{port}: {error}", "choose another host or port") from None
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -78,7 +80,8 @@ async def _serve(
     engine = await open_engine(model, runs=runs, threads=threads, slots=slots, tokenizer=tokenizer)
     try:
         host, port = listener.getsockname()[:2]
-        print(f"midspan serves {engine.name} on http://{host}:{port}", file=sys.stderr, flush=True)
+        shown = f"[{host}]" if ":" in host else host
+        print(f"midspan serves {engine.name} on http://{shown}:{port}", file=sys.stderr, flush=True)
         app = create_app(Completer(engine), token=token)
         config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3)
         await uvicorn.Server(config).serve(sockets=[listener])

@@ -29,7 +29,7 @@ from midspan.syntax.parse import error_count
 MAX_PREFIX = 32_768
 """Bytes of the prefix that are looked at; a quarter of them where an outermost line starts there."""
 MAX_SUFFIX = 4_096
-"""Bytes of the suffix that are looked at."""
+"""Characters of the suffix that are looked at."""
 
 _LINE = re.compile(rb"([ \t]*)([^\r\n]*)(\r\n|\r|\n|\Z)")
 _CARRIED_ON_BY_END = re.compile(rb"(?:(?<!\+)\+|[=\\]|&&|\|\||=>|->)\Z")

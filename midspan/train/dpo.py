@@ -23,7 +23,7 @@ from midspan.recipe.stage import Metrics, StageContext
 from midspan.train.loop import spread_evenly, train
 from midspan.train.losses import dpo_losses, sequence_logprobs
 from midspan.train.parallel import Devices
-from midspan.train.rows import PADDING, Batch, Rows, Segment, write_rows
+from midspan.train.rows import PADDING, Batch, Rows, Segment, sync, write_rows
 from midspan.train.setup import prepare
 
 
@@ -103,7 +103,7 @@ def run(context: StageContext) -> Metrics:
             f"none of the preference pairs fits into dpo.sequence_length {config.sequence_length}",
             "raise it, or raise prefer.cases",
         )
-    lengths = (rows.flags[:, :-1] & PADDING == 0).sum(axis=1).reshape(-1, 2).sum(axis=1)
+    lengths = (rows.flags[:, 1:] & PADDING == 0).sum(axis=1).reshape(-1, 2).sum(axis=1)
     order = pair_order(lengths, config, context.recipe.seed)
     model = load_hf(context.inputs["sft"] / "hf").to(setup.devices.device)
     path = context.resume / "reference.npy"
@@ -153,4 +153,5 @@ def reference_logprobs(model: nn.Module, rows: Rows, micro_batch: int, devices: 
 def _save(array: NDArray[np.float32], path: Path) -> None:
     aside = path.with_name("reference.partial.npy")
     np.save(aside, array)
+    sync(aside)
     aside.replace(path)

@@ -1,8 +1,9 @@
 """Examples of fine-tuning: a document cut at syntax, printed as the prompt an editor would send, and what follows.
 
-The prompt comes from `make_prompt`, the function that also serves evaluation and the editor. Examples are made in an
-order that is a function of (seed, epoch, content), and only as many as the token budget needs: ranking and packing
-context costs milliseconds each.
+The prompt comes from `make_prompt`, the function that also serves evaluation and the editor, with the same settings: an
+example that is too long for a row is left out, never given a shorter prompt. Examples are made in an order that is a
+function of (seed, epoch, content), and only as many as the token budget needs: ranking and packing context costs
+milliseconds each.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,23 +14,20 @@ from random import Random
 from midspan.context.project import File, Project
 from midspan.data.corpus import Document
 from midspan.errors import MidspanError
-from midspan.fim.split import Split, document_rng
+from midspan.fim.split import document_rng
 from midspan.fim.syntax import syntax_split
 from midspan.prompt.build import make_prompt, target_ids
 from midspan.prompt.formats import Format
-from midspan.prompt.heal import heal
 from midspan.prompt.tokenizer import Tokenizer
 from midspan.recipe.schema import FimConfig, PromptConfig, SftConfig, Strategy
 from midspan.syntax.languages import language_of
 from midspan.train.packing import document_id, shuffled
 from midspan.train.rows import Segment
 
-MIN_PROMPT_TOKENS = 64
-
 
 @dataclass
 class Skipped:
-    """Documents that gave no example, by reason."""
+    """Attempts that gave no example, by reason."""
 
     no_cut: int = 0
     too_long: int = 0
@@ -54,10 +52,6 @@ class ExampleMaker:
         if split is None:
             self.skipped.no_cut += 1
             return None
-        room = self.sft.sequence_length - self._target_tokens(split)
-        if room < MIN_PROMPT_TOKENS:
-            self.skipped.too_long += 1
-            return None
         try:
             prompt = make_prompt(
                 self.tokenizer,
@@ -68,20 +62,19 @@ class ExampleMaker:
                 suffix=split.suffix,
                 strategy=strategy,
                 config=self.prompt,
-                max_tokens=min(self.prompt.max_tokens, room),
             )
         except MidspanError:  # a path that fills the prompt
             self.skipped.too_long += 1
             return None
         target = target_ids(self.tokenizer, self.format, prompt, split.middle)
+        if len(prompt.ids) + len(target) > self.sft.sequence_length + 1:
+            self.skipped.too_long += 1
+            return None
         return Segment([*prompt.ids, *target], counted_from=len(prompt.ids))
 
     def _strategy(self, rng: Random) -> Strategy:
-        return rng.choices(list(self.sft.strategies), list(self.sft.strategies.values()))[0]
-
-    def _target_tokens(self, split: Split) -> int:
-        healed = heal(split.prefix)[1] if self.prompt.heal else ""
-        return len(self.tokenizer.encode(healed + split.middle)) + 1
+        names = sorted(self.sft.strategies)  # a recipe may list them in any order
+        return rng.choices(names, [self.sft.strategies[name] for name in names])[0]
 
 
 def make_examples(maker: ExampleMaker, documents: Sequence[Document], tokens: int) -> Iterator[Segment]:
@@ -109,5 +102,5 @@ def make_examples(maker: ExampleMaker, documents: Sequence[Document], tokens: in
             raise MidspanError(
                 f"no training document gives an example: {maker.skipped.no_cut} could not be cut,"
                 f" {maker.skipped.too_long} were too long",
-                "add sources to [data] or raise sft.sequence_length",
+                "add sources to [data], raise sft.sequence_length or lower prompt.max_tokens",
             )

@@ -157,7 +157,9 @@ class _Log:
         if active:
             lines = path.read_text().splitlines() if step and path.exists() else []
             kept = [line for line in lines if _step_of(line) <= step]
-            path.write_text("".join(line + "\n" for line in kept))
+            aside = path.with_name(path.name + ".partial")
+            aside.write_text("".join(line + "\n" for line in kept))
+            aside.replace(path)
 
     def write(self, row: dict[str, Any]) -> None:
         if self.active:

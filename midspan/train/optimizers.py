@@ -46,5 +46,5 @@ def step(optimizers: list[Optimizer]) -> None:
 
 
 def state_names(model: nn.Module) -> dict[torch.Tensor, str]:
-    """Parameters by identity, to name their optimizer state."""
+    """The name of each parameter, under which its optimizer state is kept."""
     return {parameter: name for name, parameter in model.named_parameters()}

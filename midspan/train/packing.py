@@ -64,9 +64,9 @@ def pretrain_rows(
     if not any(document.text for document in documents):
         raise MidspanError("the training split holds no text", "add sources to [data]")
     made, row, room = 0, Row(), width
-    for segment_room in pieces(documents, tokenizer, format, fim, seed, width):
+    for document in pieces(documents, tokenizer, format, fim, seed):
         while True:
-            segment = segment_room.take(room)
+            segment = document.take(room)
             if segment is None:
                 break
             row.append(segment)
@@ -79,7 +79,7 @@ def pretrain_rows(
 
 
 def pieces(
-    documents: Sequence[Document], tokenizer: Tokenizer, format: Format, fim: FimConfig, seed: int, width: int
+    documents: Sequence[Document], tokenizer: Tokenizer, format: Format, fim: FimConfig, seed: int
 ) -> Iterator["DocumentPieces"]:
     """The documents of epoch 0, 1, 2, ... without end."""
     for epoch in count():

@@ -1,12 +1,11 @@
 """Checkpoints to go on from after a kill: the weights, the optimizer's state and a few numbers, in `resume/`.
 
 A checkpoint is a folder `checkpoint-<steps done>` with `state.safetensors` and `state.json`. It is written aside,
-synced and renamed, so one with a plain name is whole; then older ones are removed. Tensors are stored unsharded, so
-the number of devices may change in between (cost: rank 0 holds the whole state in memory while it writes).
+synced and renamed, so the newest with a plain name is whole; then older ones are removed. Tensors are stored unsharded,
+so the number of devices may change in between (cost: rank 0 holds the whole state in memory while it writes).
 """
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch.optim import Optimizer
 
 from midspan.train.optimizers import state_names
 from midspan.train.parallel import Devices, like, whole
+from midspan.train.rows import sync
 
 PREFIX = "checkpoint-"
 
@@ -49,9 +49,9 @@ def save(folder: Path, model: nn.Module, optimizers: list[Optimizer], progressed
     save_file(tensors, aside / "state.safetensors")
     (aside / "state.json").write_text(json.dumps(asdict(progressed)))
     for path in (aside / "state.safetensors", aside / "state.json", aside):
-        _sync(path)
+        sync(path)
     aside.rename(target)
-    _sync(folder)
+    sync(folder)
     for other in folder.glob(PREFIX + "*"):
         if other != target:
             shutil.rmtree(other)
@@ -77,11 +77,3 @@ def load(folder: Path, model: nn.Module, optimizers: list[Optimizer]) -> Progres
 
 def _parameters_of(optimizer: Optimizer) -> list[Tensor]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,8 +2,8 @@
 
 A row holds `sequence_length + 1` tokens: the inputs are all but its last, the targets all but its first. Beside each
 token stands a byte of flags: it starts a document (the attention mask and the positions follow from that), it counts as
-a target of the loss, it is padding. Five bytes per token, memory-mapped. Rows are made once per stage, in training
-order, and survive a kill: they appear under their name only when whole.
+a target of the loss, it is padding. Five bytes per token, memory-mapped. Rows are made once per stage and survive a
+kill: they appear under their name only when whole.
 """
 
 import json
@@ -35,7 +35,7 @@ class Segment:
 class Batch:
     """One micro-batch: `ids` and `targets` [B, T], and if documents are packed `starts` [B, T], true where one starts.
 
-    `tokens` are the inputs that are no padding; `count` is what this batch adds to the divisor of the loss.
+    `tokens` are the inputs that a token follows; `count` is what this batch adds to the divisor of the loss.
     """
 
     ids: Tensor
@@ -78,14 +78,13 @@ class Rows:
         width = max(2, int(np.flatnonzero(~(flags & PADDING).all(axis=0)).max(initial=1)) + 1)
         flags, tokens = flags[:, :width], self.tokens[safe][:, :width].astype(np.int64)
         counted = (flags[:, 1:] & COUNTED).astype(bool)
-        inputs = flags[:, :-1]
         # Padding stands at the end of a row, where causal attention hides it: it needs no document of its own.
-        starts = (inputs & START).astype(bool)
+        starts = (flags[:, :-1] & START).astype(bool)
         return Batch(
             ids=torch.from_numpy(tokens[:, :-1].copy()),
             targets=torch.from_numpy(np.where(counted, tokens[:, 1:], IGNORED)),
             starts=torch.from_numpy(starts) if starts[:, 1:].any() else None,
-            tokens=int((inputs & PADDING == 0).sum()),
+            tokens=int((flags[:, 1:] & PADDING == 0).sum()),
             count=int(counted.sum()),
         )
 
@@ -115,12 +114,20 @@ def write_rows(rows: Iterable[Sequence[Segment]], width: int, pad_id: int, folde
                 row_tokens, row_flags = _print_row(row, width, pad_id)
                 tokens.write(row_tokens.tobytes())
                 flags.write(row_flags.tobytes())
-            for file in (tokens, flags):
-                file.flush()
-                os.fsync(file.fileno())
         (aside / "rows.json").write_text(json.dumps({"width": width}))
+        for path in (*sorted(aside.iterdir()), aside):
+            sync(path)
         aside.rename(folder)
     return open_rows(folder)
+
+
+def sync(path: Path) -> None:
+    """Force a file or a directory to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def open_rows(folder: Path) -> Rows:

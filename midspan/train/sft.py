@@ -26,7 +26,7 @@ def run(context: StageContext) -> Metrics:
                 yield example
         skipped = maker.skipped
         context.progress.log(
-            f"sft: {total:,} examples; documents without: {skipped.no_cut:,} gave no cut, {skipped.too_long:,} too long"
+            f"sft: {total:,} examples; left out: {skipped.no_cut:,} without a cut, {skipped.too_long:,} too long"
         )
 
     with setup.devices.first_goes_first():

@@ -7,6 +7,10 @@ import sys
 import pytest
 from nano_run import midspan
 
+from midspan.cli.complete import print_explanation, read_caret
+from midspan.complete.completer import Suggestion, Timings
+from midspan.prompt.build import Part, Prompt
+
 COMMANDS = ["build", "data", "tokenizer", "pretrain", "sft", "prefer", "dpo", "export", "eval"]
 COMMANDS += ["plan", "runs", "card", "doctor", "serve", "complete", "lsp"]
 
@@ -70,12 +74,32 @@ import midspan.cli.main, midspan.serve.run, midspan.serve.lsp, midspan.engine.op
 def test_a_stage_without_its_packages_names_them(tmp_path):
     script = """
 import sys
-sys.modules["torch"] = None
+sys.modules["pyarrow"] = None
 from midspan.cli.main import run
-sys.exit(run(["pretrain", "nano", "--runs", "runs"]))
+sys.exit(run(["data", "nano", "--runs", "runs"]))
 """
-    for stage in ("data", "tokenizer"):
-        (tmp_path / "runs/nano" / stage).mkdir(parents=True)
     answer = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
-    assert answer.returncode == 2
+    assert answer.returncode == 2, answer.stderr
     assert "Traceback" not in answer.stderr
+    assert "needs the package pyarrow" in answer.stderr
+    assert "midspan[train]" in answer.stderr
+
+
+def test_lines_of_a_caret_end_as_in_editors(tmp_path):
+    file = tmp_path / "page.py"
+    file.write_bytes("a\x0cb\u2028c\r\nd\re\n".encode())
+    places = {f"{file}:1:6": ("a\x0cb\u2028c", "\r\n"), f"{file}:2:1": ("\r\n", "d"), f"{file}:4:1": ("\n", "")}
+    for place, (before, behind) in places.items():
+        caret = read_caret(place)
+        assert caret.prefix.endswith(before)
+        assert caret.suffix.startswith(behind)
+        assert (caret.prefix + caret.suffix).encode() == file.read_bytes()
+    assert read_caret(f"{file}:4:1").suffix == ""
+
+
+def test_explain_shows_paths_with_brackets_as_they_are(capsys):
+    prompt = Prompt([1], "", (Part("context", "app/[id]/[/page].tsx", 1, "same directory", "[red]text"),))
+    print_explanation(Suggestion("x", -0.1, "end", 1, 0, 1, Timings(1, 1, 2), "", prompt, ("step: 2 -> 1 characters",)))
+    shown = capsys.readouterr().out
+    assert shown.count("app/[id]/[/page].tsx") == 2
+    assert "[red]text" in shown

@@ -75,20 +75,20 @@ def test_recipe_with_typos_gives_a_line_for_each(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "says"),
     [
-        ("serve", "--model", "nowhere"),
-        ("complete", "code.py:1:1", "--model", "nowhere"),
-        ("lsp", "--model", "nowhere"),
-        ("card", "nowhere"),
-        ("runs", "nowhere"),
-        ("build", "nowhere"),
-        ("serve",),
+        (("serve", "--model", "nowhere"), "no model nowhere"),
+        (("complete", "code.py:1:1", "--model", "nowhere"), "no model nowhere"),
+        (("lsp", "--model", "nowhere"), "no model nowhere"),
+        (("card", "nowhere"), "no run nowhere"),
+        (("runs", "nowhere"), "no run nowhere"),
+        (("build", "nowhere"), "nowhere"),
+        (("serve",), "no exported run"),
     ],
 )
-def test_missing_model_or_run(tmp_path, arguments):
+def test_missing_model_or_run(tmp_path, arguments, says):
     (tmp_path / "code.py").write_text("x = 1\n")
-    assert "no" in fails(*arguments, cwd=tmp_path)
+    assert says in fails(*arguments, cwd=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["weights.bin", "weights.pt", "notes.txt"])

@@ -66,8 +66,7 @@ def test_following_line(prefix, text, suffix, kept):
     ],
 )
 def test_repetition(text, kept):
-    result = stop_at_repetition(Draft(text, "", "")).text
-    assert result == text if kept is None else (text.startswith(result) and len(result) <= len(kept))
+    assert stop_at_repetition(Draft(text, "", "")).text == (text if kept is None else kept)
 
 
 def test_unfinished_block_keeps_its_whole_statements():
@@ -163,6 +162,4 @@ def test_all_steps_only_shorten_and_say_what_they_did(prefix, text, suffix, bloc
     assert bool(notes) == (final.text != text or bool(final.dropped))
     assert bool(final.text) != bool(final.dropped)
     assert block or "\n" not in final.text
-    document = prefix + final.text + suffix
-    assert document[: len(prefix)] + document[len(prefix) + len(final.text) :] == prefix + suffix
     assert not (final.text and suffix[:1] == "\n" and final.text.endswith("\n"))

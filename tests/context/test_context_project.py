@@ -1,4 +1,5 @@
 import os
+import weakref
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ def test_files_are_sorted_by_path_and_named_from_the_root(tmp_path: Path) -> Non
     assert project.name == "shop"
     assert list(project.files) == ["a/y.py", "b.py", "b/z.py"]
     assert project.files["a/y.py"] == File("a/y.py", "y\r\n")
+
+
+def test_a_project_no_longer_used_leaves_the_memory_at_once() -> None:
+    project = Project.of("shop", [File("a.py", "a"), File("b/c.py", "c")])
+    assert [file.path for file in project.by_distance("b")] == ["b/c.py", "a.py"]
+    watched = weakref.ref(project)
+    del project
+    assert watched() is None
 
 
 def test_ignore_files_of_every_directory_hold_below_them(tmp_path: Path) -> None:

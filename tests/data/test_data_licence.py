@@ -62,7 +62,7 @@ def test_the_list_is_whole_and_tiers_nest():
 
 def test_expressions_are_spelled_canonically():
     assert normalise("mit or gpl-2.0+") == "MIT OR GPL-2.0-or-later"
-    assert normalise("whatever") == ""
+    assert normalise("whatever") == normalise("()") == normalise("( OR . .") == ""
     assert join(["MIT", "Apache-2.0", "mit"]) == "Apache-2.0 AND MIT"
     assert join(["MIT", "whatever"]) == join([]) == ""
 
@@ -81,6 +81,12 @@ def test_expressions_are_spelled_canonically():
             "",
         ),
         ("# Released under the LGPL.\n", ""),
+        ("# you may use it under the terms of version 2 of the\n# GNU General Public License\n", ""),
+        ("# Licensed under the terms of the GNU GPL v3\n", ""),
+        ("# License: GPLv3\n", ""),
+        ("/* This Source Code Form is subject to the terms of the\n * Mozilla Public License, v. 2.0. */\n", ""),
+        ("// Licensed under the Eclipse Public License 2.0\n", ""),
+        ("# PROPRIETARY AND CONFIDENTIAL\n", ""),
     ],
 )
 def test_header(text, expected):
@@ -130,12 +136,23 @@ def test_the_nearest_licence_file_holds(tmp_path):
     assert found["vendor/gpl/deep"] == Licence("", "licence file vendor/gpl/COPYING")
 
 
+def test_a_text_that_is_too_long_to_read_whole_is_unknown(tmp_path):
+    (tmp_path / "LICENSE").write_text(MIT)
+    (tmp_path / "COPYING").write_text(MIT + " " * 500_000 + "GNU GENERAL PUBLIC LICENSE")
+    finder = LicenceFinder()
+    assert finder.classify(tmp_path / "LICENSE") == "MIT"
+    assert finder.classify(tmp_path / "COPYING") == ""
+
+
 def test_declarations_by_strength(tmp_path):
     text = tmp_path / "LICENSE"
     text.write_text(MIT)
     finder = LicenceFinder()
     assert finder.declared(Declaration(expression="mpl-2.0", files=(text,))).expression == "MPL-2.0"
     assert finder.declared(Declaration(name="BSD", files=(text,))).expression == "MIT"
+    strange = tmp_path / "LICENSES.txt"
+    strange.write_text("Parts of this package are under other terms, see their authors.")
+    assert finder.declared(Declaration(name="BSD", files=(text, strange))).expression == ""
     assert finder.declared(Declaration(name="New BSD License")).expression == "BSD-3-Clause"
     assert finder.declared(Declaration(name="Apache License, Version 2.0")).expression == "Apache-2.0"
     assert finder.declared(Declaration(classifiers=("License :: OSI Approved :: MIT License",))).expression == "MIT"

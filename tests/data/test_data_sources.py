@@ -31,6 +31,7 @@ def test_installed_packages_are_projects(tmp_path):
             "two/vendored/lib/b.py": "x",
             "two/data.bin": "x",
             "two-2.0.dist-info/licenses/LICENSE": MIT,
+            "two-2.0.dist-info/licenses/src/two/vendored/lib/COPYING": MIT,
             "two-2.0.dist-info/licenses/src/two/vendored/lib/LICENSE": "something else entirely",
         },
         "License: Proprietary\n",

@@ -194,7 +194,10 @@ def test_the_fingerprint_follows_the_files(tmp_path):
     first = fingerprint(config)
     assert fingerprint(config) == first
     write(tmp_path, {"p/b.py": code("b")})
-    assert fingerprint(config) != first
+    second = fingerprint(config)
+    assert second != first
+    write(tmp_path, {"p/LICENSE": MIT})
+    assert fingerprint(config) != second
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,8 @@ def test_second_prompt_reuses_the_first_ones_cache(taught_gguf):
         again = await engine.generate(GenerateRequest([*ids[:-1], ids[0], ids[-1]], 2))
         assert first.cached_tokens == 0
         assert again.cached_tokens == len(ids) - 1
+        anew = await engine.generate(GenerateRequest(ids, 2, reuse_cache=False))
+        assert (anew.text, anew.cached_tokens) == (first.text, 0)
 
     with_engine(taught_gguf, use)
 

@@ -2,11 +2,9 @@ import asyncio
 import json
 from pathlib import Path
 
-import gguf
 import pytest
 import tiny_model
 
-from midspan.engine.gguf_metadata import read_metadata
 from midspan.engine.locate import locate
 from midspan.engine.open import open_engine
 from midspan.engine.protocol import GenerateRequest
@@ -46,6 +44,13 @@ def test_newest_finished_stage_of_a_run_is_taken(tmp_path):
     assert locate(str(sft), tmp_path).path == sft / "hf"
 
 
+def test_a_run_comes_before_a_folder_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sft = stage(Path("runs/nano"), "sft")
+    Path("nano").mkdir()
+    assert locate("nano", Path("runs")).path == sft / "hf"
+
+
 def test_half_written_stage_is_left_out_and_named(tmp_path, caplog):
     stage(tmp_path / "nano", "pretrain")
     stage(tmp_path / "nano", "dpo", finished=False)
@@ -83,7 +88,7 @@ def test_what_is_no_model_is_refused(tmp_path):
 def test_damaged_gguf_is_refused(tmp_path, taught_gguf, keep):
     path = tmp_path / "cut.gguf"
     path.write_bytes(taught_gguf.read_bytes()[:keep])
-    assert "not a whole GGUF file" in refusal(str(path), tmp_path)
+    assert "cannot be read as GGUF" in refusal(str(path), tmp_path)
 
 
 def test_gguf_without_its_weights_is_refused_with_the_reason(tmp_path, taught_gguf):
@@ -94,15 +99,6 @@ def test_gguf_without_its_weights_is_refused_with_the_reason(tmp_path, taught_gg
 
 def test_model_without_fim_tokens_is_refused(tmp_path, smollm2):
     assert "fill-in-the-middle" in refusal(str(smollm2), tmp_path)
-
-
-def test_metadata_equals_that_of_the_gguf_package(taught_gguf):
-    expected = {
-        name: field.contents()
-        for name, field in gguf.GGUFReader(taught_gguf).fields.items()
-        if not name.startswith("GGUF.") and field.types[0] != gguf.GGUFValueType.ARRAY
-    }
-    assert read_metadata(taught_gguf) == expected
 
 
 def test_hf_directory_is_converted_once_by_its_content(tmp_path, taught_hf, monkeypatch):
@@ -121,6 +117,12 @@ def test_hf_directory_is_converted_once_by_its_content(tmp_path, taught_hf, monk
     written = made.stat().st_mtime_ns
     assert asyncio.run(text()) == first
     assert [(made, written)] == [(p, p.stat().st_mtime_ns) for p in (tmp_path / "cache" / "gguf").iterdir()]
+
+
+def test_cache_that_cannot_be_written_is_named(tmp_path, taught_hf, monkeypatch):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    monkeypatch.setenv("MIDSPAN_CACHE", str(tmp_path / "cache"))
+    assert "MIDSPAN_CACHE" in refusal(str(taught_hf), tmp_path)
 
 
 def test_prompt_settings_travel_in_the_gguf(tmp_path, taught_hf):

@@ -10,7 +10,7 @@ import tiny_model
 from tiny_model import LESSONS
 
 from midspan.engine.llama_cpp_process import Settings, start
-from midspan.engine.openai import OpenAIEngine, open_openai
+from midspan.engine.openai import OpenAIEngine, _refusal, open_openai
 from midspan.engine.protocol import EngineError, GenerateRequest
 from midspan.errors import MidspanError
 from midspan.model.gguf_tokenizer import read_tokenizer
@@ -90,9 +90,27 @@ def test_errors_name_the_cause(taught_gguf):
         with_server(taught_gguf, unused, api_key="wrong")
     with pytest.raises(MidspanError, match="does not settle the model"):
         with_server(taught_gguf, unused, model="other")
+    with pytest.raises(MidspanError, match="is not a URL"):
+        asyncio.run(open_openai("http://x:port", tokenizer=read_tokenizer(taught_gguf), format=FORMATS["mellum"]))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     tokenizer = read_tokenizer(taught_gguf)
     with pytest.raises(EngineError, match="no server answers"):
         asyncio.run(open_openai(url, tokenizer=tokenizer, format=FORMATS["mellum"]))
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b'{"error": {"message": "no such\\nmodel"}}', "no such model"),
+        (b'{"error": "no such model"}', "no such model"),
+        (b'{"object": "error", "message": "no such model"}', "no such model"),
+        (b'{"detail": [{"msg": "bad", "input": "private"}]}', "no reason"),
+        (b"private", "status 400"),
+    ],
+)
+def test_refusals_say_the_reason_and_nothing_of_the_prompt(answer, says):
+    message = str(_refusal(400, answer))
+    assert says in message
+    assert "private" not in message

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from model_samples import SHAPES, small_model, tokenizer_json
@@ -96,4 +98,26 @@ def test_broken_directories_are_named(tmp_path):
         load_hf(tmp_path)
     weights.unlink()
     with pytest.raises(MidspanError, match=r"no model\.safetensors"):
+        load_hf(tmp_path)
+    index = tmp_path / "model.safetensors.index.json"
+    for content in ("{", "{}", "[1]"):
+        index.write_text(content)
+        with pytest.raises(MidspanError, match=r"index\.json is damaged"):
+            load_hf(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hidden_size": None}, "lacks 'hidden_size'"),
+        ({"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2.0}}, "rope type linear"),
+        ({"model_type": "mamba"}, "not that of a Llama"),
+    ],
+)
+def test_a_config_that_is_no_plain_llama_is_refused(change, message, tmp_path):
+    save_hf(small_model("tied"), tokenizer_json(), tmp_path)
+    path = tmp_path / "config.json"
+    config = {name: value for name, value in (json.loads(path.read_text()) | change).items() if value is not None}
+    path.write_text(json.dumps(config))
+    with pytest.raises(MidspanError, match=message):
         load_hf(tmp_path)

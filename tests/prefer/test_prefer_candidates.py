@@ -9,8 +9,8 @@ from midspan.prefer.shorten import MAX_VERSIONS, shorter_versions
 RUN_ON = MIDDLE + "\n\ndef perimeter(radius):\n    return 2 * math.pi * radius\n\n\ndef other(a, b):\n    retu"
 
 
-def judged(*samples, truth=False):
-    return judged_candidates(case(), Sampled([1], "", samples), ReferenceJudge(), include_truth=truth)
+def judged(*samples, include_truth=False):
+    return judged_candidates(case(), Sampled([1], "", samples), ReferenceJudge(), include_truth)
 
 
 def test_a_run_on_completion_is_cut_into_beginnings():
@@ -49,11 +49,11 @@ def test_a_shortened_text_that_was_sampled_whole_stays_a_sample():
     assert next(one for one in candidates if one.text == MIDDLE.rstrip("\n")).source == "sampled"
 
 
-def test_the_truth_is_a_candidate_only_when_asked_for():
+def test_the_truth_is_a_candidate_only_where_asked_for():
     sample = Sample("        return None\n", 0.2, True)
-    assert all(one.source != "truth" for one in judged(sample))
-    [truth] = [one for one in judged(sample, truth=True) if one.source == "truth"]
-    assert truth.text == MIDDLE and truth.complete and not truth.failed and truth.score > 0.99
+    assert [one.text for one in judged(sample)] == ["        return None\n"]
+    truth = judged(sample, include_truth=True)[-1]
+    assert (truth.text, truth.source, truth.complete, truth.score) == (MIDDLE, "truth", True, 1.0)
 
 
 def test_an_empty_text_cut_by_the_limit_is_no_candidate():

@@ -14,7 +14,7 @@ from midspan.recipe import build as build_module
 from midspan.recipe.build import build, run_stage
 from midspan.recipe.graph import STAGES, key_of
 from midspan.recipe.load import load_recipe
-from midspan.recipe.manifest import MANIFEST, read_manifest
+from midspan.recipe.manifest import KEY_FILE, MANIFEST, read_manifest
 from midspan.recipe.progress import Progress
 from midspan.recipe.summary import begun_stages, read_run, run_directory, run_names
 
@@ -128,7 +128,7 @@ def test_begun_work_of_another_recipe_is_thrown_away(toys, monkeypatch):
     work = toys / "runs/nano/.double.work"
     (work / "resume").mkdir(parents=True)
     (work / "resume" / "0").write_text("stale")
-    (work / build_module.KEY_FILE).write_text("another key")
+    (work / KEY_FILE).write_text("another key")
     built(toys)
     assert (toys / "runs/nano/double/text").read_text() == "SEED 0 " * 4
 
@@ -137,8 +137,42 @@ def test_kill_between_manifest_and_rename_is_finished_by_the_next_build(toys):
     built(toys)
     run = toys / "runs/nano"
     (run / "double").rename(run / ".double.work")
+    (run / ".double.work/resume").mkdir()
+    (run / ".double.work" / KEY_FILE).write_text("any")
+    (run / ".double.old").mkdir()
     assert built(toys)[1] == {"upper": True, "double": True}
     assert read_run(run).keys() == {"upper", "double"}
+    assert sorted(path.name for path in (run / "double").iterdir()) == [MANIFEST, "text"]
+    assert not (run / ".double.old").exists()
+
+
+def test_kill_before_the_manifest_loses_no_work(toys, monkeypatch):
+    def killed(directory, manifest):
+        (directory / f"{MANIFEST}.partial").write_text("half of a")
+        raise KeyboardInterrupt
+
+    run_stage("upper", load_recipe("nano"), toys / "runs", Progress(quiet=True))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(build_module, "write_manifest", killed)
+        built(toys)
+    built(toys)
+    assert (toys / "log").read_text() == "0 1 2 3 "
+    assert [output.path for output in read_manifest(toys / "runs/nano/double").outputs] == ["text"]
+
+
+def test_a_work_directory_removed_in_part_is_not_gone_on_with(toys, monkeypatch):
+    work = toys / "runs/nano/.double.work"
+    work.mkdir(parents=True)
+    (work / KEY_FILE).write_text("another key")
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build_module.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        build_module._prepare(work, "key")
+    monkeypatch.undo()
+    assert not (work / KEY_FILE).exists()
 
 
 @pytest.mark.parametrize("damage", ["no manifest", "torn manifest", "missing output", "short output"])

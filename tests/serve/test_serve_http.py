@@ -45,7 +45,7 @@ def running(model: Path, log: Path, **settings) -> Iterator[tuple[httpx.Client, 
     finally:
         children = psutil.Process(process.pid).children() if process.poll() is None else []
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=20)
+        assert process.wait(timeout=20) == 0
         _, alive = psutil.wait_procs(children, timeout=5)
         assert not alive
 
@@ -126,6 +126,21 @@ def test_bad_requests_are_refused_in_one_sentence(server, change, status, messag
     assert len(response.text) < 400
 
 
+def test_all_refusals_have_one_form(server):
+    client, _, _ = server
+    path = "/v1/midspan/completions"
+    json_type = {"content-type": "application/json"}
+    for response, status in (
+        (client.get("/nowhere"), 404),
+        (client.get(path), 405),
+        (client.post(path, content=b"\xff", headers=json_type), 400),
+        (client.post(path, content=b"{", headers=json_type), 422),
+        (client.post(path, json=body_of("block"), headers={"Host": "page.example"}), 403),
+    ):
+        assert response.status_code == status
+        assert response.json()["error"]["message"]
+
+
 def test_oversized_requests_are_refused(server):
     client, _, _ = server
     assert post(client, body_of("block", prefix="x" * 9_000_000)).status_code == 413
@@ -174,7 +189,7 @@ def test_disconnect_cancels_the_work(taught_gguf, tmp_path, stream):
         post(client, long)
         whole = time.monotonic() - started
         content = json.dumps(long).encode()
-        head = f"POST /v1/midspan/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n"
+        head = f"POST /v1/midspan/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n"
         started = time.monotonic()
         for _ in range(20):
             with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:

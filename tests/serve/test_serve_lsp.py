@@ -105,6 +105,9 @@ def test_learnt_completions_at_utf16_positions(taught_gguf, tmp_path):
         (item,) = result.items
         assert item.insert_text == "é🙂𝔸"
         assert item.range.start == item.range.end == position(lesson.prefix)
+        assert await texts(client, (tmp_path / "never opened.py").as_uri(), "") == []
+        uri = open_document(client, tmp_path / "half.py", "half = '\ud800'\nx = \n")
+        await texts(client, uri, "half = '?'\nx = ")
         assert client.messages == []
 
     with_client(taught_gguf, tmp_path, use)
@@ -143,7 +146,7 @@ lsp.serve_lsp(sys.argv[1], runs=Path("none"), threads=1)
 def test_prompt_holds_unsaved_text_and_nothing_from_outside(taught_gguf, tmp_path):
     root, outside, prompts = tmp_path / "root", tmp_path / "outside.py", tmp_path / "prompts"
     root.mkdir()
-    (root / "other.py").write_text("value = 'on disk'\n")
+    (root / "other.py").write_bytes(b"value = 'on disk'\r\n")
     (root / ".gitignore").write_text("private.py\n")
     (root / "private.py").write_text("value = 'private'\n")
     outside.write_text("value = 'outside'\n")
@@ -152,7 +155,7 @@ def test_prompt_holds_unsaved_text_and_nothing_from_outside(taught_gguf, tmp_pat
     async def use(client: Client) -> None:
         above = "value = 0\n"
         main = open_document(client, root / "main.py", above + "value = \n")
-        other = open_document(client, root / "other.py", "value = 'on disk'\n")
+        other = open_document(client, root / "other.py", "value = 'on disk'\r\n")
         open_document(client, root / "private.py", "value = 'private and unsaved'\n")
         open_document(client, outside, "value = 'outside and unsaved'\n")
         await texts(client, main, above + "value = ")
@@ -164,10 +167,10 @@ def test_prompt_holds_unsaved_text_and_nothing_from_outside(taught_gguf, tmp_pat
         await texts(client, lonely, above + "value = ")
 
     with_client(taught_gguf, root, use, SHOW_PROMPT.replace("sys.argv[2]", repr(str(prompts))))
-    first, second, third, lonely, _ = prompts.read_text().split("\n=====\n")
-    assert "'on disk'" in first and "'not saved'" not in first
+    first, second, third, lonely, _ = prompts.read_bytes().decode().split("\n=====\n")
+    assert "'on disk'\r\n" in first and "'not saved'" not in first
     assert "'not saved'" in second and "'on disk'" not in second
-    assert "'on disk'" in third
+    assert "'on disk'\r\n" in third
     for prompt in (first, second, third, lonely):
         assert "private" not in prompt and "outside" not in prompt
         assert str(tmp_path) not in prompt

@@ -157,18 +157,17 @@ def project_of(name):
 
 
 def test_an_example_is_the_prompt_of_the_editor_and_the_middle():
-    wanted = recipe(sft={"strategies": {"rag": 1.0}, "sequence_length": 512})
-    made = 0
+    """Whatever the length of a row: an example that does not fit is left out, its prompt is never shortened."""
+    wanted = recipe(sft={"strategies": {"rag": 1.0}, "sequence_length": 240})
+    examples, made = maker(wanted), 0
     for document in of_split("train"):
         project, rng = project_of(document.project), document_rng(0, 0, document_id(document))
-        example = maker(wanted).make(document, project, rng)
+        example = examples.make(document, project, rng)
         if example is None:
             continue
         split = syntax_split(
             document.text, language_of(document.path), document_rng(0, 0, document_id(document)), FimConfig()
         )
-        if len(tokenizer().encode(split.middle)) > 250:
-            continue
         made += 1
         prompt = make_prompt(
             tokenizer(),
@@ -183,7 +182,19 @@ def test_an_example_is_the_prompt_of_the_editor_and_the_middle():
         assert list(example.ids[: example.counted_from]) == prompt.ids
         assert example.ids[-1] == tokenizer().special("<|endoftext|>")
         assert tokenizer().decode(example.ids[example.counted_from : -1]) == prompt.healed + split.middle
+        assert len(example.ids) <= 241
     assert made > 10
+    assert examples.skipped.too_long > 0
+    assert made + examples.skipped.too_long + examples.skipped.no_cut == len(of_split("train"))
+
+
+def test_the_order_of_the_strategies_in_the_recipe_does_not_matter():
+    weights = {"rag": 0.5, "none": 0.3, "iou": 0.2}
+    drawn = []
+    for order in (list(weights), sorted(weights)):
+        examples = maker(recipe(sft={"strategies": {name: weights[name] for name in order}}))
+        drawn.append([examples._strategy(document_rng(0, 0, str(number))) for number in range(50)])
+    assert drawn[0] == drawn[1]
 
 
 def test_fine_tuning_counts_targets_only_and_lowers_their_loss(base, tmp_path):
