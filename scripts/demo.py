@@ -19,10 +19,10 @@ from rich.text import Text
 from midspan.cli.build import say_finished
 from midspan.cli.main import guarded
 from midspan.cli.tables import console, stage_table
+from midspan.data.cases import Case
 from midspan.data.corpus import projects
 from midspan.errors import MidspanError
 from midspan.evaluate.cases import read_cases
-from midspan.data.cases import Case
 from midspan.recipe.build import build
 from midspan.recipe.load import load_recipe
 from midspan.recipe.progress import Progress
