@@ -2,9 +2,10 @@
 
 import torch
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
 from midspan.recipe.schema import OptimizerConfig
+from midspan.train.muon import Muon
 
 
 def make_optimizers(model: nn.Module, config: OptimizerConfig) -> list[Optimizer]:
