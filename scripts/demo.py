@@ -31,6 +31,7 @@ from midspan.recipe.summary import rows_of
 RUNS = Path("runs")
 RECIPE = "recipes/demo.toml"
 FEW_FOLDERS = 3
+LONGEST_SHOWN = 160
 
 
 def main() -> int:
@@ -119,11 +120,16 @@ def show(example: dict[str, Any], answer: dict[str, Any], out: Console) -> None:
     out.print(text)
     out.print(
         f"suggestion: {answer['suggestion']!r}\n"
-        f"really was: {example['truth']!r}\n"
+        f"really was: {shortened(example['truth'])!r}\n"
         f"{timings['total_ms']:.0f} ms, {usage['prompt_tokens']} prompt tokens, {usage['completion_tokens']} generated",
         markup=False,
         highlight=False,
     )
+
+
+def shortened(text: str) -> str:
+    """The beginning of a long text."""
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
 
 
 if __name__ == "__main__":

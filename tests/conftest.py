@@ -1,6 +1,11 @@
 """Settings of the whole suite."""
 
+import os
+
 from hypothesis import HealthCheck, settings
+
+# Two test processes share the cores: with a thread each they do not wait for one another. Tests import torch later.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Time limits of single examples say more about the machine's load than about the code.
 settings.register_profile("midspan", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -79,7 +79,11 @@ def test_text_without_grammar_is_cut_by_indentation():
     assert b"five\nsix" in blocks
 
 
-@pytest.mark.parametrize("language", [None, PYTHON, LANGUAGES["javascript"], LANGUAGES["yaml"]], ids=str)
+@pytest.mark.parametrize(
+    "language",
+    [None, PYTHON, LANGUAGES["javascript"], LANGUAGES["yaml"]],
+    ids=lambda language: language.name if language else "none",
+)
 def test_empty_texts_have_no_cut(language):
     for source in (b"", b"\n\n", b"  \t\r\n", b"\xef\xbb\xbf"):
         document = outline(source, language)
