@@ -3,9 +3,9 @@
 import asyncio
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -14,6 +14,7 @@ from rich.text import Text
 from midspan.cli.models import choose_model
 from midspan.cli.options import DEFAULT_RUNS, JsonOption, ModelOption, RunsOption
 from midspan.cli.tables import console
+from midspan.complete.answer import answer
 from midspan.complete.completer import Completer, CompletionRequest, Suggestion
 from midspan.context.project import Project
 from midspan.engine.open import open_engine
@@ -50,9 +51,10 @@ def _complete(
     """Print the suggestion at a caret."""
     caret = read_caret(place)
     project_root = (root or find_root(caret.file)).resolve()
-    suggestion = asyncio.run(_suggest(caret, project_root, choose_model(model, runs), runs, max_new_tokens))
+    chosen = choose_model(model, runs)
+    suggestion = asyncio.run(_suggest(caret, project_root, chosen, runs, max_new_tokens))
     if json_:
-        typer.echo(json.dumps(as_json(suggestion, explain)))
+        typer.echo(json.dumps(answer(suggestion, chosen, explain)))
         return
     if explain:
         print_explanation(suggestion)
@@ -114,23 +116,6 @@ async def _suggest(caret: Caret, root: Path, model: str, runs: Path, max_new_tok
         return await Completer(engine).complete(request)
     finally:
         await engine.close()
-
-
-def as_json(suggestion: Suggestion, explain: bool) -> dict[str, Any]:
-    """The suggestion for a program: text, figures and, if asked for, the parts of the prompt."""
-    answer: dict[str, Any] = {
-        "suggestion": suggestion.text,
-        "dropped": suggestion.dropped,
-        "logprob": suggestion.logprob,
-        "stop_reason": suggestion.stop_reason,
-        "prompt_tokens": suggestion.prompt_tokens,
-        "cached_tokens": suggestion.cached_tokens,
-        "timings": asdict(suggestion.timings),
-    }
-    if explain:
-        answer["steps"] = list(suggestion.steps)
-        answer["prompt"] = [asdict(part) for part in suggestion.prompt.parts]
-    return answer
 
 
 def print_explanation(suggestion: Suggestion) -> None:

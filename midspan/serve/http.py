@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
@@ -13,7 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from midspan import __version__
-from midspan.complete.completer import Caret, Completer, CompletionRequest, Suggestion
+from midspan.complete.answer import answer
+from midspan.complete.completer import Caret, Completer, CompletionRequest
 from midspan.context.memory import Memory
 from midspan.context.project import File, Project
 from midspan.engine.protocol import EngineError
@@ -91,7 +91,7 @@ def create_app(completer: Completer, *, token: str | None = None, max_body_bytes
         request = request_of(body, memory)
         if body.stream:
             return StreamingResponse(_events(completer, request, body.explain), media_type="text/event-stream")
-        return answer(await completer.complete(request), completer, body.explain)
+        return answer(await completer.complete(request), completer.engine.name, body.explain)
 
     return app
 
@@ -111,32 +111,6 @@ def request_of(body: CompletionBody, memory: Memory) -> CompletionRequest:
     )
 
 
-def answer(suggestion: Suggestion, completer: Completer, explain: bool) -> dict[str, Any]:
-    """A suggestion as the API writes it; with `explain` also what the prompt held, why, and what each step did."""
-    result: dict[str, Any] = {
-        "suggestion": suggestion.text,
-        "logprob": suggestion.logprob,
-        "stop_reason": suggestion.stop_reason,
-        "dropped": suggestion.dropped,
-        "timings": asdict(suggestion.timings),
-        "usage": {
-            "prompt_tokens": suggestion.prompt_tokens,
-            "cached_tokens": suggestion.cached_tokens,
-            "completion_tokens": suggestion.completion_tokens,
-        },
-    }
-    if explain:
-        prompt = suggestion.prompt
-        result["explain"] = {
-            "model": completer.engine.name,
-            "prompt": prompt.render(completer.engine.tokenizer),
-            "healed": prompt.healed,
-            "parts": [asdict(part) for part in prompt.parts],
-            "steps": list(suggestion.steps),
-        }
-    return result
-
-
 def error_answer(error: MidspanError) -> dict[str, Any]:
     """An error as the API writes it."""
     return {"error": {"message": error.message, "hint": error.hint}}
@@ -147,7 +121,7 @@ async def _events(completer: Completer, request: CompletionRequest, explain: boo
     try:
         async with aclosing(completer.stream(request)) as items:
             async for item in items:
-                yield _event({"delta": item} if isinstance(item, str) else answer(item, completer, explain))
+                yield _event({"delta": item} if isinstance(item, str) else answer(item, completer.engine.name, explain))
     except MidspanError as error:
         yield _event(error_answer(error))
 

@@ -1,0 +1,32 @@
+"""A suggestion as JSON: what the HTTP API answers and `midspan complete --json` prints."""
+
+from dataclasses import asdict
+from typing import Any
+
+from midspan.complete.completer import Suggestion
+
+
+def answer(suggestion: Suggestion, model: str, explain: bool) -> dict[str, Any]:
+    """The suggestion with its figures; with `explain` also what the prompt held, why, and what each step did."""
+    result: dict[str, Any] = {
+        "suggestion": suggestion.text,
+        "logprob": suggestion.logprob,
+        "stop_reason": suggestion.stop_reason,
+        "dropped": suggestion.dropped,
+        "timings": asdict(suggestion.timings),
+        "usage": {
+            "prompt_tokens": suggestion.prompt_tokens,
+            "cached_tokens": suggestion.cached_tokens,
+            "completion_tokens": suggestion.completion_tokens,
+        },
+    }
+    if explain:
+        prompt = suggestion.prompt
+        result["explain"] = {
+            "model": model,
+            "prompt": "".join(part.text for part in prompt.parts),
+            "healed": prompt.healed,
+            "parts": [asdict(part) for part in prompt.parts],
+            "steps": list(suggestion.steps),
+        }
+    return result
