@@ -8,6 +8,7 @@ import pytest
 from nano_run import midspan
 
 from midspan.cli.complete import print_explanation, read_caret
+from midspan.cli.main import run
 from midspan.complete.completer import Suggestion, Timings
 from midspan.prompt.build import Part, Prompt
 
@@ -15,11 +16,14 @@ COMMANDS = ["build", "data", "tokenizer", "pretrain", "sft", "prefer", "dpo", "e
 COMMANDS += ["plan", "runs", "card", "doctor", "serve", "complete", "lsp"]
 
 
-def test_every_command_is_listed_and_explains_itself(tmp_path):
-    overview = midspan("--help", cwd=tmp_path).stdout
+def test_every_command_is_listed_and_explains_itself(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(["--help"]) == 0
+    overview = capsys.readouterr().out
     for command in COMMANDS:
         assert f" {command} " in overview
-        text = midspan(command, "--help", cwd=tmp_path).stdout
+        assert run([command, "--help"]) == 0
+        text = capsys.readouterr().out
         assert "Usage" in text
         assert all(len(line) <= 200 for line in text.splitlines())
 

@@ -19,7 +19,7 @@ PLACE = "shapes.py:5:17"
 
 @pytest.fixture
 def project(tmp_path):
-    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    (tmp_path / ".git").mkdir()
     (tmp_path / "shapes.py").write_text(CODE)
     (tmp_path / "circle.py").write_text("from shapes import area\n\nprint(area(radius=2))\n")
     return tmp_path
