@@ -47,7 +47,7 @@ def _print(planned: Plan) -> None:
         table.add_row(
             stage.stage,
             stage.state,
-            f"{stage.tokens:,}",
+            amount(stage.tokens),
             f"{stage.steps:,}",
             f"{stage.flops:.2e}",
             f"{stage.memory / 2**30:.1f}",
@@ -60,6 +60,14 @@ def _print(planned: Plan) -> None:
         f"this CPU: {planned.speed_here / 1e9:,.0f} GFLOP/s in training, from a measured matrix product; "
         f"GPU: H100 or H200 class at {GPU_UTILISATION:.0%} of its bf16 peak (assumed)"
     )
+
+
+def amount(tokens: int) -> str:
+    """A number of tokens in at most seven characters: "4.2 T", "50 B", "1.6 M", "900"."""
+    for size, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if tokens >= size:
+            return f"{tokens / size:.3g} {unit}"
+    return str(tokens)
 
 
 def duration(seconds: float) -> str:
