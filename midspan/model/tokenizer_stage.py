@@ -1,7 +1,6 @@
 """Stage `tokenizer`: learn the vocabulary from the training split and say how well it packs held-out text."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 
 from midspan.data.corpus import Document, documents
@@ -33,11 +32,7 @@ def run(context: StageContext) -> Metrics:
     config, data = context.recipe.tokenizer, context.inputs["data"]
     context.progress.log(f"tokenizer: learning {config.vocab_size} tokens")
     text = train_tokenizer(sample(documents(data, "train"), config.sample_bytes), config.vocab_size).to_str()
-    path = context.work / "tokenizer.json"
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    (context.work / "tokenizer.json").write_text(text, encoding="utf-8")
     tokenizer = Tokenizer.from_json(text)
     return {
         "vocab_size": tokenizer.vocab_size,

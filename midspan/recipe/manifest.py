@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from midspan.errors import MidspanError
+from midspan.recipe.disk import sync
 from midspan.recipe.stage import Metrics
 
 MANIFEST = "manifest.json"
@@ -61,12 +61,12 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write the manifest and force it and the outputs it names to disk."""
     paths = [directory / output.path for output in manifest.outputs]
     for path in (*paths, *sorted({path.parent for path in paths})):
-        _sync(path)
+        sync(path)
     aside = directory / f"{MANIFEST}.partial"
     aside.write_text(json.dumps(asdict(manifest), indent=2, sort_keys=True) + "\n")
-    _sync(aside)
+    sync(aside)
     aside.rename(directory / MANIFEST)
-    _sync(directory)
+    sync(directory)
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -101,12 +101,3 @@ def _hash(path: Path, base: Path) -> Output:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Output(path.relative_to(base).as_posix(), path.stat().st_size, digest)
-
-
-def _sync(path: Path) -> None:
-    """fsync a file or a directory."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 
 from midspan.errors import MidspanError
 from midspan.model.checkpoint import load_hf
+from midspan.recipe.disk import sync
 from midspan.recipe.schema import DpoConfig
 from midspan.recipe.stage import Metrics, StageContext
 from midspan.train.loop import spread_evenly, train
 from midspan.train.losses import dpo_losses, sequence_logprobs
 from midspan.train.parallel import Devices
-from midspan.train.rows import PADDING, Batch, Rows, Segment, sync, write_rows
+from midspan.train.rows import PADDING, Batch, Rows, Segment, write_rows
 from midspan.train.setup import prepare
 
 

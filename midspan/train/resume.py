@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from midspan.recipe.disk import sync
 from midspan.train.optimizers import state_names
 from midspan.train.parallel import Devices, like, whole
-from midspan.train.rows import sync
 
 PREFIX = "checkpoint-"
 

@@ -7,7 +7,6 @@ kill: they appear under their name only when whole.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from midspan.recipe.disk import sync
 
 START, COUNTED, PADDING = 1, 2, 4
 IGNORED = -100
@@ -119,15 +120,6 @@ def write_rows(rows: Iterable[Sequence[Segment]], width: int, pad_id: int, folde
             sync(path)
         aside.rename(folder)
     return open_rows(folder)
-
-
-def sync(path: Path) -> None:
-    """Force a file or a directory to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def open_rows(folder: Path) -> Rows:
