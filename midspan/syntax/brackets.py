@@ -18,7 +18,8 @@ OPENERS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = frozenset(OPENERS.values())
 
 _QUOTES = frozenset({"'", '"', "`", "'''", '"""', "string_start"})
-_LONG_QUOTES = (b"`", b"'''", b'"""')
+LONG_QUOTES = (b"`", b"'''", b'"""')
+"""Quotes of strings that may hold line breaks."""
 _LINE_BREAK = re.compile(rb"[\r\n]")
 
 
@@ -73,11 +74,15 @@ def first_unmatched_closer(text: bytes, name: str) -> int | None:
     """The offset of the first bracket in `text` that closes one opened before it; `name` is the language's."""
     language = LANGUAGES[name]
     tag = language.opening_tag.encode()
-    depth = 0
-    for offset, bracket in _tokens(_tree(tag + text, name), tag + text, language, len(tag)).brackets:
-        depth += 1 if bracket in OPENERS else -1
-        if depth < 0:
-            return offset - len(tag)
+    for size in (1_000, len(text)):  # it is seldom far away
+        source = tag + text[:size]
+        depth = 0
+        for offset, bracket in _tokens(_tree(source, name), source, language, len(tag)).brackets:
+            depth += 1 if bracket in OPENERS else -1
+            if depth < 0:
+                return offset - len(tag)
+        if size >= len(text):
+            break
     return None
 
 
@@ -103,7 +108,7 @@ def _tokens(tree: tree_sitter.Tree, text: bytes, language: Language, after: int)
                 quote = text[node.start_byte : node.end_byte]
                 line_break = _LINE_BREAK.search(text, node.end_byte)
                 line_end = line_break.start() if line_break else len(text) + 1
-                opaque.append((node.start_byte, len(text) + 1 if quote.endswith(_LONG_QUOTES) else line_end))
+                opaque.append((node.start_byte, len(text) + 1 if quote.endswith(LONG_QUOTES) else line_end))
             elif not node.is_named and node.start_byte >= after and not _unpaired(node, language):
                 brackets.extend(
                     (node.start_byte + index, character)

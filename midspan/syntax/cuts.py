@@ -32,6 +32,7 @@ from midspan.syntax.parse import parse
 _LINE = re.compile(rb"\S[^\r\n]*")
 _TOKEN = re.compile(rb"[\w\x80-\xff]+|[-=<>!&|+*/%^~?:.@$#]+|\S")
 _WORD = re.compile(rb"[\w\x80-\xff]{2,}")
+_ELSE = re.compile(rb"else\s*\Z")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -109,11 +110,15 @@ def outline(source: bytes, language: Language | None) -> Outline:
     top = parse(source, language).root_node
     captures = tree_sitter.QueryCursor(_query(language)).captures(top)
     found = (_block(source, node, language) for node in captures.get("block", ()))
-    blocks = tuple(sorted({block for block in found if block is not None}))
+    branches = (_branch(source, node, language) for node in captures.get("branch", ()))
+    blocks = tuple(sorted({block for block in (*found, *branches) if block is not None}))
+    if not blocks:  # a list of imports, a table of constants: their paragraphs are all the structure there is
+        blocks = _indentation_blocks(source, lines)[1]
     bracketed = (_content(source, node) for node in captures.get("arguments", ()))
     arguments = tuple(sorted(span for span in bracketed if span is not None))
     whole = Span(lines[0].start, lines[-1].end) if lines else Span(0, 0)
-    statements = tuple(_trim(source, node.start_byte, node.end_byte) for node in top.named_children)
+    spans = (_trim(source, node.start_byte, node.end_byte) for node in top.named_children)
+    statements = tuple(span for span in spans if span.start < span.end)
     return Outline(source, Block(*whole, statements), blocks, arguments, lines)
 
 
@@ -190,6 +195,10 @@ def _lines(source: bytes) -> Iterator[Span]:
 def _query(language: Language) -> tree_sitter.Query:
     text = "".join(f"({kind}) @block\n" for kind in sorted(language.blocks))
     text += "".join(f"({kind}) @arguments\n" for kind in sorted(language.arguments))
+    for branch in sorted(language.branches):
+        kind, before = branch.split("/")
+        is_field = language.grammar.field_id_for_name(before) is not None
+        text += f"({kind} {before}: (_) @branch)\n" if is_field else f'({kind} "{before}" . (_) @branch)\n'
     return tree_sitter.Query(language.grammar, text)
 
 
@@ -200,11 +209,24 @@ def _trim(source: bytes, start: int, end: int) -> Span:
 
 def _block(source: bytes, node: tree_sitter.Node, language: Language) -> Block | None:
     children = [child for child in node.named_children if child.type not in language.delimiters]
+    if language.openers:
+        openings = [child.end_byte for child in node.children if child.type in language.openers]
+        children = [child for child in children if not openings or child.start_byte >= openings[0]]
     if not children:
         return None
     spans = [_trim(source, child.start_byte, child.end_byte) for child in children]
     statements = tuple(span for span in spans if span.start < span.end)
     return Block(statements[0].start, statements[-1].end, statements) if statements else None
+
+
+def _branch(source: bytes, node: tree_sitter.Node, language: Language) -> Block | None:
+    """A body that is a single statement; neither a block, which is found as such, nor the `if` of an `else if`."""
+    if node.type in language.blocks or node.type in language.comments:
+        return None
+    if node.type.startswith("if_") and _ELSE.search(source, max(0, node.start_byte - 100), node.start_byte):
+        return None
+    span = _trim(source, node.start_byte, node.end_byte)
+    return Block(*span, (span,)) if source[slice(*span)] not in (b"", b";") else None
 
 
 def _content(source: bytes, node: tree_sitter.Node) -> Span | None:

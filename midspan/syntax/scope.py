@@ -9,32 +9,47 @@ The rule of `scope_end`, for a completion written at a caret:
   break) is inside a *block*. The scope ends before the bracket that closes it; where indentation decides, also before
   the first line shallower than the first line written; on the top level also at a blank line between statements.
 - A bracket that closes the block belongs to the scope only if the text after the caret does not close it already.
+- In HTML and JSX an end tag that closes an element around the caret ends the scope like a bracket.
 - Plain text: indentation decides, and no brackets are looked at.
 - A line break counts only when the next line is known well enough: more text never changes an end already found.
   Who wants a single line takes the text before the first line break and needs none of this.
 
 Only tokens and lines near the caret are read, never the structure of the tree, so half-typed code does not mislead it.
-Cost: 2 to 4 ms for the first completion behind a prefix (up to 10 ms inside a class of more than 8 kB), then 0.3 to
-0.6 ms for each longer version of it, because the prefix's tree is kept.
+Cost: 2 to 4 ms for the first completion behind a prefix, however long, then 0.3 to 0.6 ms for each longer version of
+it, because the prefix's tree is kept. Only where the last 8 kB of the prefix have no line to start at (data, one long
+string) four times as much is parsed.
 """
 
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from midspan.syntax.brackets import CLOSERS, OPENERS, Tokens, first_unmatched_closer, open_brackets, tokens_behind
+from midspan.syntax.brackets import (
+    CLOSERS,
+    LONG_QUOTES,
+    OPENERS,
+    Tokens,
+    first_unmatched_closer,
+    open_brackets,
+    tokens_behind,
+)
 from midspan.syntax.languages import LANGUAGES, Language
 from midspan.syntax.parse import error_count
+from midspan.syntax.tags import half_tag, open_in_line, unopened
 
 MAX_PREFIX = 32_768
-"""Bytes of the prefix that are looked at; a quarter of them where an outermost line starts there."""
+"""Bytes of the prefix that are looked at; a quarter of them where that quarter has a line to start at."""
 MAX_SUFFIX = 4_096
 """Characters of the suffix that are looked at."""
+
+MAX_HEADER = 1_000
+"""Bytes before a bracket in which the statement that opens it is sought."""
 
 _LINE = re.compile(rb"([ \t]*)([^\r\n]*)(\r\n|\r|\n|\Z)")
 _CARRIED_ON_BY_END = re.compile(rb"(?:(?<!\+)\+|[=\\]|&&|\|\||=>|->)\Z")
 _CARRIED_ON_BY_START = re.compile(rb"\{|&&|\|\||\?\.")
-_OUTERMOST_LINE = re.compile(rb"\n(?=\w)")
+_STARTING_LINE = re.compile(rb"\n([ \t]*)(?=\w)")
+_LONG_TEXT_MARKS = (*LONG_QUOTES, b"/*", b"*/")
 _UNDECIDED_START = re.compile(rb"\w*|.")
 _WORD = re.compile(rb"\w+")
 _CLOSING_TAIL = re.compile(rb"[)\]};,]*")
@@ -121,6 +136,7 @@ def _scan(before: bytes, written: bytes, suffix: str, language: Language | None)
     caret = _caret(before, written, lines, suffix, language)
     tokens = tokens_behind(before, written, language) if language else Tokens((), ())
     brackets = list(reversed(tokens.brackets))
+    tag = _end_tag(before, text, caret, suffix, tokens) if language and language.tags else None
     by_depth = (language is None or language.indented) and not caret.in_brackets
     statements: list[int] = []
     inner, own = 0, caret.own
@@ -147,7 +163,7 @@ def _scan(before: bytes, written: bytes, suffix: str, language: Language | None)
             if leaves or apart:
                 return scope(last)
         after_blank = False
-        while brackets and brackets[-1][0] < line.last:
+        while brackets and brackets[-1][0] < (min(line.last, tag[0]) if tag else line.last):
             offset, bracket = brackets.pop()
             if bracket in OPENERS:
                 inner += 1
@@ -161,6 +177,8 @@ def _scan(before: bytes, written: bytes, suffix: str, language: Language | None)
                 tail = _CLOSING_TAIL.match(text, offset)
                 end = tail.end() if tail else offset + 1
                 return scope(end if end < len(text) else None)
+        if tag and tag[0] < line.last:
+            return scope(tag[1])
         last = line.last
     return scope(None)
 
@@ -181,18 +199,19 @@ def _caret(before: bytes, written: bytes, lines: list[_Line], suffix: str, langu
             own += 1
     closers = _closers_of_line(behind) if in_statement else 0
     first = next((line for line in lines if line.first < line.last), None)
+    depth = _depth(typed) if in_statement else first.depth if first else 0
     return _Caret(
         offset=len(before),
         language=language,
         in_statement=in_statement,
-        depth=_depth(typed) if in_statement else first.depth if first else 0,
+        depth=depth,
         own=own,
         own_closed_behind=min(own, closers),
         unopened_closed_behind=max(0, closers - len(stack)),
         in_brackets=bool(stack) and stack[-1][1] in "([" and not in_statement,
         leaves_closer=in_statement
         or not stack
-        or _closes(behind, len(suffix) > MAX_SUFFIX, before, stack[-1], language),
+        or _closes(behind, len(suffix) > MAX_SUFFIX, _opening_depth(before, stack[-1][0], depth), language),
     )
 
 
@@ -211,14 +230,42 @@ def _carries_on(text: bytes, last: int, line: _Line, caret: _Caret) -> bool:
     return by_start and _CARRIED_ON_BY_START.match(text, line.first) is not None
 
 
-def _closes(behind: bytes, cut: bool, before: bytes, bracket: tuple[int, str], language: Language | None) -> bool:
-    """Whether the text behind the caret closes `bracket`, judged by the indentation of the lines of both."""
+def _end_tag(before: bytes, text: bytes, caret: _Caret, suffix: str, tokens: Tokens) -> tuple[int, int | None] | None:
+    """Where the first end tag is written that closes an element around the caret's statement, and so the scope's end.
+
+    Like a closing bracket it belongs to the scope only if the text after the caret does not hold it already.
+    """
+    line = before[max(before.rfind(b"\n"), before.rfind(b"\r")) + 1 :] if caret.in_statement else b""
+    behind = suffix[:MAX_SUFFIX].encode()
+    half = half_tag(line)
+    own = open_in_line(line[: len(line) - half], re.split(rb"[\r\n]", behind, maxsplit=1)[0])
+    found = unopened(text, len(before) - half, own)
+    tag = next((each for each in found if each.start >= len(before) and not tokens.hides(each.start)), None)
+    if tag is None:
+        return None
+    following = next(iter(unopened(behind, 0, [])), None)
+    if caret.in_statement or (following and following.name == tag.name):
+        return tag.start, _behind_visible(text, caret.offset, tag.start)
+    return tag.start, tag.end if tag.end < len(text) else None
+
+
+def _closes(behind: bytes, cut: bool, opening_depth: int, language: Language | None) -> bool:
+    """Whether the text behind the caret closes a bracket opened at that depth, judged by its own indentation."""
     closer = first_unmatched_closer(behind, language.name) if language else None
     if closer is None:
         return cut
     if not behind[:closer].strip(b" \t)]};,"):
         return True
-    return _depth(_line_of(behind, closer)) >= _depth(_line_of(before, bracket[0]))
+    return _depth(_line_of(behind, closer)) >= opening_depth
+
+
+def _opening_depth(before: bytes, bracket: int, depth: int) -> int:
+    """How deep the statement is that opens `bracket`: its line, or one above it that is shallower than the block."""
+    own = _depth(_line_of(before, bracket))
+    if own < depth:
+        return own
+    lines = re.split(rb"[\r\n]+", before[max(0, bracket - MAX_HEADER) : bracket])[1:-1]
+    return next((_depth(above) for above in reversed(lines) if above.strip() and _depth(above) < depth), own)
 
 
 def _without_abandoned(
@@ -272,14 +319,34 @@ def _behind_visible(text: bytes, caret: int, end: int) -> int:
 
 
 def _tail(prefix: str, language: Language | None) -> bytes:
-    """The end of the prefix, from an outermost line on if there is one: a start inside a string would mislead."""
+    """The end of the prefix, preferably from a line on that no line near it is shallower than."""
     data = prefix.encode()
     tag = language.opening_tag.encode() if language else b""
     for size in (MAX_PREFIX // 4, MAX_PREFIX):
         if len(data) <= size:
             return data
-        outermost = _OUTERMOST_LINE.search(data, len(data) - size, len(data) - size // 2)
-        if outermost:
-            return tag + data[outermost.end() :]
+        start = _start(data, len(data) - size, len(data) - size // 2)
+        if start is not None:
+            return tag + data[start:]
     start = len(data) - MAX_PREFIX
     return tag + data[max(start, data.find(b"\n", start) + 1) :]
+
+
+def _start(data: bytes, first: int, last: int) -> int | None:
+    """The start of the first of the shallowest lines between two offsets that is not inside a string or a comment.
+
+    Such a line has an odd number of quotes, or a comment still open, before it.
+    """
+    lines = list(_STARTING_LINE.finditer(data, first, last))
+    shallowest = min((_depth(line.group(1)) for line in lines), default=0)
+    counted = 0
+    seen = dict.fromkeys(_LONG_TEXT_MARKS, 0)
+    for line in lines:
+        if _depth(line.group(1)) == shallowest:
+            part = data[counted : line.end()]
+            counted = line.end()
+            for mark in seen:
+                seen[mark] += part.count(mark)
+            if seen[b"/*"] == seen[b"*/"] and not any(seen[quote] % 2 for quote in LONG_QUOTES):
+                return line.start(1)
+    return None

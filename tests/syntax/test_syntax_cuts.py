@@ -65,6 +65,29 @@ def test_arguments_are_without_their_brackets():
     assert [SOURCE[slice(*span)] for span in document.arguments] == [b"x", b"x, 1"]
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "expected"),
+    [
+        ("c", "void f() { if (x) return 1; else if (y) a(); else b(); while (c()); }", ["return 1;", "a();", "b();"]),
+        ("java", "class A { int f() { for (int i : x) if (i) return i; } }", ["if (i) return i;", "return i;"]),
+        ("javascript", "if (a) { b(); } else c();\nf((x) => x + 1);\n", ["b();", "c();", "x + 1"]),
+        ("csharp", "class A { int B => 1; void F() { lock (x) y(); } }", ["1", "y();"]),
+        ("php", "<?php if ($a) b(); elseif ($c) d(); else e();", ["b();", "d();", "e();"]),
+        ("kotlin", "fun f() = when (x) { 1 -> a()\n else -> b() }\n", ["a()", "b()"]),
+        ("scala", "object A { def f = if (x) y else z }", ["y", "z"]),
+        ("rust", "fn f() { match x { 1 => a(), _ => { b() } } }", ["a()", "b()"]),
+        ("bash", "if a; then\n  b\n  c\nelif d; then\n  e\nelse\n  f\nfi\n", ["b\n  c", "e", "f"]),
+        ("bash", "case x in\n  a | b) y; z ;;\nesac\n", ["y; z"]),
+        ("ruby", "if a\n  b\nelse\n  c\nend\n", ["b", "c"]),
+    ],
+)
+def test_bodies_without_braces_are_blocks(name, code, expected):
+    source = code.encode()
+    blocks = [source[block.start : block.end].decode() for block in outline(source, LANGUAGES[name]).blocks]
+    assert [block for block in blocks if block in expected] == expected
+    assert not [block for block in blocks if block == ";" or block.startswith("if (y)")]
+
+
 def test_enclosing_block():
     document = outline(SOURCE, PYTHON)
     assert document.enclosing(SOURCE.index(b"return")) == document.blocks[0]

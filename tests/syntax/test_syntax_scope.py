@@ -48,6 +48,26 @@ EXAMPLES = [
     ("lua", "function f()\n  ", "return 1¦\nend\n", ""),
     ("bash", "for x in a; do\n    ", 'echo "$x"\n    case $x in a) y ;; esac¦\ndone\n', ""),
     ("yaml", "a:\n  - b\n  ", "- c\n  - d¦\ne: f\n", ""),
+    (
+        "java",
+        "class A {\n    void f(int a,\n           int b) {\n        ",
+        "g();¦\n    }\n    void h() {",
+        "\n    }\n}\n",
+    ),
+    ("c", "int f(int a,\n      int b) {\n    ", "g();\n}¦\nint h() {", "\nint x;\n"),
+    ("html", "<ul>\n<li>a</li>\n", "<li>b</li>\n<li>c</li>¦\n</ul>\n<p>d</p>\n", "\n</ul>\n"),
+    ("html", "<ul>\n<li>a</li>\n", "<li>b</li>\n</ul>¦\n<p>d</p>\n", "\n<p>\n</p>\n"),
+    ("html", "<ul>\n<li>a</li>", "\n<li>b</li>¦\n</ul>\n", "\n</ul>\n"),
+    ("html", "<ul>\n<li>", "b</li>¦\n<li>c</li>\n</ul>\n", "\n</ul>\n"),
+    ("html", "<ul>\n<li>", "b¦</li>\n<li>c</li>\n</ul>\n", "</li>\n</ul>\n"),
+    ("html", "<ul>\n<li cl", 'ass="a">b<br>c</li>¦\n<li>d</li>\n</ul>\n', "\n</ul>\n"),
+    ("html", "<div>\n<p>a\n", "<br>\n<img src='</div>'>\n<p>b¦\n</div>\n", "\n</div>\n"),
+    ("html", "<div>\n", "<ul>\n<li>a</li>\n</ul>\n", "</div>\n"),
+    ("tsx", "const a = (\n<ul>\n", "<li key={1}>b</li>\n<B c={() => 1} />¦\n</ul>\n);\n", "\n</ul>\n);\n"),
+    ("tsx", "const a = (\n<ul>\n", "<li>b</li>\n</ul>¦\n);\n", "\n);\n"),
+    ("tsx", "const a = <b>", "c</b>;¦\nfoo();\n", "\n"),
+    ("tsx", "function f(a: Map<K, V>) {\n  ", "return a < 1 && b > 2;¦\n}\n", "\n}\n"),
+    ("javascript", "const a = (\n<>\n", "<li>a</li>¦\n</>\n);\n", "\n</>\n);\n"),
     (None, "one ", "two¦\nthree\n", ""),
     (None, "", "one two\nthree¦\n\nfour\n", ""),
     (None, "head\n  ", "one\n\n  two¦\nthree\n", ""),
@@ -107,7 +127,7 @@ def test_is_broken():
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_rest_of_a_sample_is_never_broken(name):
-    text, body = SAMPLES[name]
+    text, body = SAMPLES[name].text, SAMPLES[name].body
     start = text.index(body)
     assert not is_broken(text[:start], body, text[start + len(body) :], LANGUAGES[name])
 
@@ -132,7 +152,7 @@ BRACED = (
 @pytest.mark.parametrize("name", [*BRACED, "python", "ruby", "bash", "lua", "css"])
 def test_the_body_of_a_sample_is_the_scope_at_its_start(name):
     """The model writes the body and runs on; the scope ends where the body does, whether or not it is closed behind."""
-    text, body = SAMPLES[name]
+    text, body = SAMPLES[name].text, SAMPLES[name].body
     start = text.index(body)
     rest = text[start:]
     suffix = rest[len(body) :]
@@ -157,13 +177,21 @@ SCRAPS = [
     "#",
     "//",
     ";",
+    "<a>",
+    "</a>",
+    "<b ",
     "é",
     "🙂",
 ]
 MESS = st.lists(st.sampled_from(SCRAPS), max_size=25).map("".join)
 
 
-@given(prefix=MESS, completion=MESS, suffix=MESS, name=st.sampled_from([None, "python", "javascript", "bash", "yaml"]))
+@given(
+    prefix=MESS,
+    completion=MESS,
+    suffix=MESS,
+    name=st.sampled_from([None, "python", "javascript", "bash", "yaml", "html", "tsx"]),
+)
 def test_any_mess_gets_offsets_inside_the_completion(prefix, completion, suffix, name):
     language = LANGUAGES[name] if name else None
     end = scope_end(prefix, completion, suffix, language)
@@ -182,9 +210,17 @@ def test_the_length_of_the_file_does_not_matter():
         assert scope_end(tag + before, completion, "\n    }\n}\n", LANGUAGES[name]) == len("return x;")
 
 
+def test_a_long_string_before_the_caret_is_not_taken_for_code():
+    """The prefix is cut at a line of code, although the lines of the string are no deeper than those of the class."""
+    text = "    one\n" * 1_200
+    prefix = f"class A {{\n    a = `\n{text}`;\n    f() {{\n        "
+    completion = "return 1;\n    }\n\n    h() {"
+    assert scope_end(prefix, completion, "\n}\n", LANGUAGES["javascript"]) == len("return 1;\n    }")
+
+
 def test_scope_end_is_cheap_while_a_completion_streams():
     """Measured 0.4 ms a call; the limit leaves room for a busy machine."""
-    prefix = SAMPLES["java"][0] * 40 + "class A {\n    void f() {\n        "
+    prefix = SAMPLES["java"].text * 40 + "class A {\n    void f() {\n        "
     completion = "for (Item item : items) {\n            sum += item.price(discount, 2);\n        }\n        " * 3
     scope_end(prefix, completion[:1], "\n    }\n}\n", LANGUAGES["java"])
     started = time.perf_counter()
