@@ -5,24 +5,32 @@ document, and an end of the drawn kind is sought where a developer's thought wou
 
     block boundary   the end of the block the start is in
     line start       the end of the line, or of one or more statements
-    line middle      the end of the argument list, or a token border in what "line start" would have taken
+    line middle      the end of the argument list, of the word, or of an expression in the caret's line
     token middle     inside a word of what "line start" would have taken
 
-A start without such an end in reach is drawn again, and only when the document has none for these two kinds are the
-kinds drawn again: hence the kinds come out as weighted wherever documents allow it. Cost: one parse and one query,
-then a few microseconds per attempt; together about 2.5 ms for 10 kB of Python.
+A middle shows two characters or more, a letter or digit among them. It holds other blocks whole or not at all, and does
+not leave the block it starts in, save by finishing a line. One that starts inside a string or a comment stays in its
+line.
+
+A start without such an end in reach is drawn again; a pair of kinds that the document has no middle for gives way to
+another one, drawn from those not tried yet: hence the kinds come out as weighted wherever documents allow it. Cost: one
+parse and one query, mostly a second of each to tell code from text, then a few microseconds per attempt; together
+about 2.5 ms for 10 kB of Python.
 """
 
 import random
+import re
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import partial
-from itertools import takewhile
+from functools import cached_property, partial
+from itertools import product, takewhile
 
 from midspan.errors import MidspanError
 from midspan.fim.split import Split
+from midspan.fim.text_spans import TextSpans
 from midspan.recipe.schema import CutWeights, FimConfig
 from midspan.syntax.cuts import (
+    Block,
     CutKind,
     Outline,
     Span,
@@ -34,10 +42,12 @@ from midspan.syntax.cuts import (
 )
 from midspan.syntax.languages import Language
 
-PAIR_DRAWS = 6
-"""Draws of the two kinds before a document is given up."""
-START_DRAWS = 24
-"""Draws of a start for one pair of kinds."""
+START_DRAWS = 100
+"""Draws of a start for one pair of kinds before the document counts as having no middle for it."""
+MIN_VISIBLE = 2
+"""Characters of a middle, blanks around it aside: less is not worth a suggestion."""
+POINT_DRAWS = 8
+"""Draws of an end among the points of one line."""
 OPENING_SHARE = 0.2
 """Share of block starts right behind the colon or brace, with the line break still to be written."""
 REST_OF_LINE_SHARE = 0.6
@@ -50,10 +60,21 @@ ONE_MORE_STATEMENT = 0.4
 """Chance that a run of statements takes in the next one."""
 MAX_LINE = 1_000
 """Bytes of a line that are looked at for cut points; of a longer one a part is drawn."""
-
 MAX_WORD = 100
 """Bytes within which the end of a word is looked for."""
 
+_BEHIND_STATEMENT = re.compile(rb"[;,]?[ \t]*((#|//|--|/\*|<!--).*)?")
+"""What may stand between the last statement of a run and the end of its line: a separator and a comment."""
+_TEXT = re.compile(rb"#(?![a-z])|//|/\*|--|<!--|[\"'`]")
+"""How a statement begins that is a comment or a string: it leads up to the next one, so a run does not end with it."""
+_CLOSING = re.compile(rb"[)\]}]|</")
+"""How a line begins that closes what was opened before it: no place where one starts to write."""
+_ENDS_EXPRESSION = re.compile(rb"[\w\x80-\xff)\]}\"'`]")
+_GOES_ON = re.compile(rb"\.|->|::|\?\.|[ \t]+[\w\x80-\xff\"'`(]")
+"""What follows an end that is none: the rest of a chain, or what a keyword, a type or a word of prose leads up to."""
+
+Pair = tuple[CutKind, CutKind]
+"""The kinds of the start and of the end of a middle."""
 End = tuple[int, str]
 """Where a middle ends, and the unit whose end that is."""
 
@@ -62,57 +83,105 @@ def syntax_split(text: str, language: Language | None, rng: random.Random, confi
     """Cut a meaningful middle of 1 to `config.max_middle_chars` characters out of `text`; None if nothing fits.
 
     The result is a function of the arguments and the state of `rng`. Text without grammar is cut by indentation.
+    Raises MidspanError if all weights of the start or of the end are zero.
     """
-    start_weights, end_weights = _weights(config.start, "start"), _weights(config.end, "end")
+    weights = pair_shares(config)
     source = text.encode()
     document = outline(source, language)
-    if not document.lines:
+    if not any(map(str.isalnum, text)):
         return None
-    cutter = _Cutter(document, rng, config.max_middle_chars)
-    for _ in range(PAIR_DRAWS):
-        start_kind = rng.choices(tuple(CutKind), start_weights)[0]
-        end_kind = rng.choices(tuple(CutKind), end_weights)[0]
-        for _ in range(START_DRAWS):
-            found = cutter.cut(start_kind, end_kind)
-            if found:
-                start, end, unit = found
-                prefix, middle, suffix = (part.decode() for part in (source[:start], source[start:end], source[end:]))
-                return Split(prefix, middle, suffix, start_kind.value, end_kind.value, unit)
+    cutter = _Cutter(document, language, rng, config.max_middle_chars)
+    while weights:
+        pair = rng.choices(tuple(weights), tuple(weights.values()))[0]
+        found = cutter.cut(*pair)
+        if found:
+            start, end, unit = found
+            prefix, middle, suffix = (part.decode() for part in (source[:start], source[start:end], source[end:]))
+            return Split(prefix, middle, suffix, pair[0].value, pair[1].value, unit)
+        del weights[pair]
     return None
 
 
-def _weights(weights: CutWeights, name: str) -> tuple[float, ...]:
-    values = tuple(float(getattr(weights, kind)) for kind in CutKind)
-    if not any(values):
+def possible_pairs(text: str, language: Language | None, rng: random.Random, config: FimConfig) -> set[Pair]:
+    """The asked pairs of kinds that `text` has a middle for, as far as `syntax_split` would find one."""
+    document = outline(text.encode(), language)
+    cutter = _Cutter(document, language, rng, config.max_middle_chars)
+    return {pair for pair in pair_shares(config) if any(map(str.isalnum, text)) and cutter.cut(*pair)}
+
+
+def pair_shares(config: FimConfig) -> dict[Pair, float]:
+    """The asked share of every pair (kind of the start, kind of the end) that has one; together 1."""
+    starts, ends = shares(config.start, "start"), shares(config.end, "end")
+    return {(start, end): starts[start] * ends[end] for start, end in product(starts, ends)}
+
+
+def shares(weights: CutWeights, name: str) -> dict[CutKind, float]:
+    """The asked shares of the kinds that have one; `name` is "start" or "end", for the error if none has."""
+    values = {kind: float(getattr(weights, kind)) for kind in CutKind}
+    total = sum(values.values())
+    if not total:
         raise MidspanError(f"all weights in [fim.{name}] are zero", "give at least one kind of cut a weight above zero")
-    return values
+    return {kind: value / total for kind, value in values.items() if value}
 
 
 class _Cutter:
     """Draws cut points of one document."""
 
-    def __init__(self, document: Outline, rng: random.Random, max_chars: int) -> None:
-        self.document, self.rng, self.max_chars = document, rng, max_chars
+    def __init__(self, document: Outline, language: Language | None, rng: random.Random, max_chars: int) -> None:
+        self.document, self.language, self.rng, self.max_chars = document, language, rng, max_chars
+        self.source = document.source
         self.ascii = document.source.isascii()
 
+    @cached_property
+    def texts(self) -> TextSpans:
+        return TextSpans(self.source, self.language)
+
     def cut(self, start_kind: CutKind, end_kind: CutKind) -> tuple[int, int, str] | None:
-        """One attempt at (start, end, unit)."""
-        start = self.start(start_kind)
-        if start is None:
+        """(start, end, unit) of a middle with these kinds; None if no attempt at one succeeds."""
+        if start_kind is CutKind.BLOCK_BOUNDARY and not self.document.blocks:
             return None
-        end: End | None
+        for _ in range(START_DRAWS):
+            start = self.start(start_kind)
+            end = None if start is None else self.end(start, start_kind, end_kind)
+            if start is not None and end is not None and self.is_meaningful(start, end[0]):
+                return start, *end
+        return None
+
+    def end(self, start: int, start_kind: CutKind, end_kind: CutKind) -> End | None:
+        """One attempt at an end of the kind for a middle that starts at `start`."""
+        text = None if start_kind is CutKind.BLOCK_BOUNDARY else self.texts.around(start)
+        if text:
+            return self.end_in_text(start, text, start_kind, end_kind)
         match end_kind:
             case CutKind.BLOCK_BOUNDARY:
-                end = self.block_end(start)
+                return self.block_end(start)
             case CutKind.LINE_START:
-                end = self.line_end(start)
+                return self.line_end(start)
             case CutKind.LINE_MIDDLE:
-                end = self.middle_of_line(start, in_word=start_kind is CutKind.TOKEN_MIDDLE)
+                return self.middle_of_line(start, in_word=start_kind is CutKind.TOKEN_MIDDLE)
             case CutKind.TOKEN_MIDDLE:
-                end = self.moved(start, word_interiors)
-        if end is None or not start < end[0] <= self.reach(start):
-            return None
-        return start, *end
+                return self.moved(start, word_interiors, self.is_code_or_short_string)
+
+    def is_meaningful(self, start: int, end: int) -> bool:
+        """Whether a middle is within its length, not mere punctuation, and cuts no block in half."""
+        if not start < end <= self.reach(start):
+            return False
+        middle = self.source[start:end]
+        visible = middle.decode().strip()
+        if len(visible) < MIN_VISIBLE or not any(map(str.isalnum, visible)):
+            return False
+        if b"\n" not in middle and b"\r" not in middle:
+            return True
+        own = self.opened_at(start)
+        for block in self.document.blocks:
+            if block.start >= end:
+                break
+            begins_inside, ends_inside = start < block.start, block.end <= end
+            if begins_inside and not ends_inside and block is not own:
+                return False
+            if not begins_inside and start < block.end < end and start != block.start:
+                return False
+        return True
 
     def reach(self, start: int) -> int:
         """The last offset that keeps the middle within its length."""
@@ -125,13 +194,11 @@ class _Cutter:
         """A start of the kind, drawn over blocks or over lines."""
         document, rng = self.document, self.rng
         if kind is CutKind.BLOCK_BOUNDARY:
-            if not document.blocks:
-                return None
             block = rng.choice(document.blocks)
             return opening(document, block) if rng.random() < OPENING_SHARE else block.start
         line = rng.choice(document.lines)
         if kind is CutKind.LINE_START:
-            return line.start
+            return None if _CLOSING.match(self.source, line.start) else line.start
         part = self.part(line)
         points = (
             token_borders(document.source, part, ends=False)
@@ -152,12 +219,18 @@ class _Cutter:
             end -= 1
         return Span(start, end)
 
+    def opened_at(self, start: int) -> Block | None:
+        """The block that `start` lies right behind the opening of."""
+        behind = self.document.block_behind(start)
+        return behind if behind and start == opening(self.document, behind) else None
+
+    def block_of(self, start: int) -> Block:
+        """The block that a middle starting at `start` is about."""
+        return self.opened_at(start) or self.document.enclosing(start)
+
     def block_end(self, start: int) -> End:
         """The end of the block the start is in, or right behind whose opening it is."""
-        behind = self.document.block_behind(start)
-        if behind and start == opening(self.document, behind):
-            return behind.end, "block"
-        return self.document.enclosing(start).end, "block"
+        return self.block_of(start).end, "block"
 
     def line_end(self, start: int) -> End | None:
         """The end of the caret's line, or of a run of statements from the caret on."""
@@ -166,29 +239,37 @@ class _Cutter:
             share = REST_OF_LINE_SHARE if start > line.start else REST_OF_LINE_SHARE / 2
             if self.rng.random() < share:
                 return line.end, "line"
-        block = self.document.enclosing(start)
-        reach = min(self.reach(start), self.line_of(block.end))
-        ends = (self.line_of(statement.end) for statement in block.statements if statement.end > start)
-        within = list(takewhile(lambda end: end <= reach, ends))
-        if not within:
+        reach = self.reach(start)
+        statements = [span for span in self.block_of(start).statements if start < span.end <= reach]
+        code = [span for span in statements if not _TEXT.match(self.source, span.start)]
+        carried = (self.end_of_line(span.end) for span in code or statements)
+        ends = [end for end in carried if end is not None and end <= reach]
+        if not ends:
             return (line.end, "line") if line else None
-        chances = [ONE_MORE_STATEMENT**more for more in range(len(within))]
-        return self.rng.choices(within, chances)[0], "statement"
+        chances = [ONE_MORE_STATEMENT**more for more in range(len(ends))]
+        return self.rng.choices(ends, chances)[0], "statement"
 
-    def line_of(self, end: int) -> int:
-        """A statement's end carried on to the end of its line, past a semicolon or a comment."""
+    def end_of_line(self, end: int) -> int | None:
+        """A statement's end carried on to the end of its line, past a separator or a comment but past nothing else."""
         line = self.document.line_at(end)
-        return line.end if line else end
+        if line is None:
+            return None
+        return line.end if _BEHIND_STATEMENT.fullmatch(self.source, end, line.end) else None
 
     def middle_of_line(self, start: int, in_word: bool) -> End | None:
-        """The end of the word the start is in, of an argument list, or a token border further on."""
-        line = self.document.line_at(start)
-        if in_word and line and self.rng.random() < WORD_SHARE:
-            rest = token_borders(self.document.source, Span(start, min(line.end, start + MAX_WORD)), ends=True)
-            if rest:
-                return rest[0], "token"
+        """The end of the word the start is in, of an argument list, or of an expression further on."""
+        if in_word and self.rng.random() < WORD_SHARE:
+            end = self.word_end(start)
+            if end:
+                return end, "token"
         end = self.arguments_end(start) if self.rng.random() < ARGUMENTS_SHARE else None
-        return (end, "arguments") if end else self.moved(start, partial(token_borders, ends=True))
+        return (end, "arguments") if end else self.moved(start, partial(token_borders, ends=True), self.is_expression)
+
+    def word_end(self, start: int) -> int | None:
+        """The end of the word that `start` is inside of, if more of the line follows."""
+        line = self.document.line_at(start)
+        ends = line and token_borders(self.source, Span(start, min(line.end, start + MAX_WORD)), ends=True)
+        return ends[0] if ends else None
 
     def arguments_end(self, start: int) -> int | None:
         """The end of the innermost argument list around `start`; else of one in the last line `line_end` would take."""
@@ -199,9 +280,13 @@ class _Cutter:
         line = found and self.document.line_at(found[0])
         if not line:
             return None
+        ends: list[int] = []
         first = bisect_right(self.document.arguments, max(start, line.start), key=lambda span: span.start)
-        behind = takewhile(lambda span: span.start < line.end, self.document.arguments[first:])
-        ends = [end for end in (self.inside_line(span.end) for span in behind) if end]
+        for span in takewhile(lambda span: span.start < line.end, self.document.arguments[first:]):
+            is_nested = bool(ends) and span.end <= ends[-1]
+            end = None if is_nested else self.inside_line(span.end)
+            if end:
+                ends.append(end)
         return self.rng.choice(ends) if ends else None
 
     def inside_line(self, end: int) -> int | None:
@@ -209,13 +294,61 @@ class _Cutter:
         line = self.document.line_at(end)
         return end if line and line.start < end < line.end else None
 
-    def moved(self, start: int, points: Callable[[bytes, Span], list[int]]) -> End | None:
-        """The end `line_end` would take, moved back to one of the points of its last line."""
-        found = self.line_end(start)
+    def moved(
+        self, start: int, points: Callable[[bytes, Span], list[int]], fits: Callable[[int, int], bool]
+    ) -> End | None:
+        """The end `line_end` would take, moved back to one of the points of its last line that fit.
+
+        A middle that starts inside a line stays in it.
+        """
+        line = self.document.line_at(start)
+        found = (line.end, "line") if line and line.start < start < line.end else self.line_end(start)
         line = found and self.document.line_at(found[0])
         if not found or not line:
             return None
         first = max(start, line.start)
-        inside = points(self.document.source, Span(first, min(line.end, self.reach(start), first + MAX_LINE)))
-        inside = [point for point in inside if on_code_point(self.document.source, point)]
-        return (self.rng.choice(inside), found[1]) if inside else None
+        inside = points(self.source, Span(first, min(line.end, self.reach(start), first + MAX_LINE)))
+        inside = [point for point in inside if on_code_point(self.source, point)]
+        for point in self.rng.sample(inside, min(POINT_DRAWS, len(inside))):
+            if fits(start, point):
+                return point, found[1]
+        return None
+
+    def is_expression(self, start: int, end: int) -> bool:
+        """Whether an expression ends at `end`, with every bracket closed that was opened since `start`."""
+        if not _ENDS_EXPRESSION.match(self.source, end - 1) or _GOES_ON.match(self.source, end):
+            return False
+        if self.texts.around(end):
+            return False
+        depth = 0
+        for byte in self.source[start:end]:
+            if byte in b"([{":
+                depth += 1
+            elif byte in b")]}":
+                depth = max(0, depth - 1)
+        return depth == 0
+
+    def is_code_or_short_string(self, start: int, end: int) -> bool:
+        """Whether `end` is in code, or in a string without line breaks that started with the middle or later."""
+        text = self.texts.around(end)
+        return text is None or self.texts.is_quoted_on_one_line(text)
+
+    def end_in_text(self, start: int, text: Span, start_kind: CutKind, end_kind: CutKind) -> End | None:
+        """One attempt at an end for a middle that starts inside a string or a comment."""
+        line = self.document.line_at(start)
+        if line is None or start >= line.end:
+            return None
+        match end_kind:
+            case CutKind.BLOCK_BOUNDARY:
+                return None
+            case CutKind.LINE_START:
+                return line.end, "line"
+            case CutKind.LINE_MIDDLE:
+                ends = [(self.inside_line(text.end), "token")] if text.end < line.end else []
+                ends += [(self.word_end(start), "token")] if start_kind is CutKind.TOKEN_MIDDLE else []
+                found = [(end, unit) for end, unit in ends if end is not None]
+                return self.rng.choice(found) if found else None
+            case CutKind.TOKEN_MIDDLE:
+                inside = word_interiors(self.source, Span(start, min(line.end, text.end, start + MAX_LINE)))
+                inside = [point for point in inside if point > start]
+                return (self.rng.choice(inside), "line") if inside else None
