@@ -3,7 +3,9 @@
 import asyncio
 import json
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from midspan.cli.models import choose_model
-from midspan.cli.options import DEFAULT_RUNS, JsonOption, ModelOption, RunsOption
+from midspan.cli.options import DEFAULT_RUNS, FamilyOption, JsonOption, ModelOption, RunsOption, TokenizerOption
 from midspan.cli.tables import console
 from midspan.complete.answer import answer
 from midspan.complete.completer import Completer, CompletionRequest, Suggestion
-from midspan.context.project import Project
+from midspan.context.index import Index
+from midspan.context.strategies import features_of
 from midspan.engine.open import open_engine
+from midspan.engine.protocol import Engine
 from midspan.errors import MidspanError
 
 MARKERS = (".git", "pyproject.toml", "package.json", "go.mod", "Cargo.toml", "pom.xml")
@@ -45,6 +49,8 @@ def _complete(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show the prompt and where each part came from.")] = False,
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Longest suggestion.")] = 64,
+    tokenizer: TokenizerOption = None,
+    family: FamilyOption = None,
     runs: RunsOption = DEFAULT_RUNS,
     json_: JsonOption = False,
 ) -> None:
@@ -52,7 +58,8 @@ def _complete(
     caret = read_caret(place)
     project_root = (root or find_root(caret.file)).resolve()
     chosen = choose_model(model, runs)
-    suggestion = asyncio.run(_suggest(caret, project_root, chosen, runs, max_new_tokens))
+    opening = partial(open_engine, chosen, runs=runs, tokenizer=tokenizer, family=family)
+    suggestion = asyncio.run(_suggest(caret, project_root, opening, max_new_tokens))
     if json_:
         typer.echo(json.dumps(answer(suggestion, chosen, explain)))
         return
@@ -100,21 +107,29 @@ def find_root(file: Path) -> Path:
     return folder
 
 
-async def _suggest(caret: Caret, root: Path, model: str, runs: Path, max_new_tokens: int) -> Suggestion:
+async def _suggest(
+    caret: Caret, root: Path, opening: Callable[[], Awaitable[Engine]], max_new_tokens: int
+) -> Suggestion:
     file = caret.file.resolve()
     if not file.is_relative_to(root):
         raise MidspanError(f"{caret.file} is not below the project {root}", "name its project with --root")
-    engine = await open_engine(model, runs=runs)
+    engine = await opening()
+    index: Index | None = None
     try:
+        completer = Completer(engine)
+        index = await asyncio.to_thread(Index.open, root)
+        await asyncio.to_thread(index.prepare, features_of(completer.config.strategy, engine.tokenizer))
         request = CompletionRequest(
             path=file.relative_to(root).as_posix(),
             prefix=caret.prefix,
             suffix=caret.suffix,
-            project=Project.read(root),
+            project=index.project,
             max_new_tokens=max_new_tokens,
         )
-        return await Completer(engine).complete(request)
+        return await completer.complete(request)
     finally:
+        if index is not None:
+            index.close()
         await engine.close()
 
 

@@ -1,39 +1,167 @@
-"""How much two pieces of code have in common: intersection over union (IoU, the Jaccard index) of sets.
+"""Lines, words and tokens of a text as sets of numbers, and how alike two such sets are.
 
-Over lines it compares whole files (cheap, exact matches only); over BPE tokens it compares windows of a few lines,
-where shared identifiers and their parts count.
+Windows of a file have 20 lines and begin every 10 lines, RepoCoder's sizes (arXiv 2303.12570, section 3).
 """
 
-from collections.abc import Iterable, Set
+import re
+from collections.abc import Hashable, Iterable, Sequence
+from functools import cache, lru_cache, partial
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Protocol
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from midspan.context.lines import split_lines
+from midspan.context.sets import Feature, Items, Sets, sets_of
 
-def line_set(lines: Iterable[str]) -> frozenset[str]:
-    """Distinct lines without surrounding blanks; empty lines say nothing and are left out."""
-    return frozenset(stripped for line in lines if (stripped := line.strip()))
+WINDOW_STEP = 10
+WINDOW_LINES = 2 * WINDOW_STEP
+MAX_LINE_CHARS = 400
+"""Of longer (minified) lines only the first characters count in windows."""
+
+WORD = re.compile(r"[^\W\d]\w*")
+"""An identifier or keyword in any language; strings and comments consist of words too."""
+
+NUMBERS = 1 << 20
+"""Words and tokens are numbers below this, so that a table over all of them is small."""
+
+REMEMBERED = 150_000
+"""Words, and pieces of text, whose numbers are remembered: the first ones, since the common ones come early."""
+
+_PIECE = re.compile(r"[\W_]*[^\W_]+|[\W_]+")
 
 
-def iou(one: Set[str], other: Set[str]) -> float:
-    """Share of the union that is in both, from 0 to 1; 0 for two empty sets."""
-    common = len(one & other)
+class Encoder(Hashable, Protocol):
+    """A tokenizer, as far as similarity needs it."""
+
+    fingerprint: str
+
+    @property
+    def word_borders(self) -> bool:
+        """Whether, in ASCII text, no token reaches over the border from a letter or digit to another character."""
+        ...
+
+    def encode(self, text: str) -> Sequence[int]:
+        """Token ids of source text."""
+        ...
+
+
+def line_set(lines: Iterable[str]) -> Items:
+    """Distinct lines without surrounding blanks, as 64-bit hashes; empty lines say nothing and are left out."""
+    distinct = {stripped for line in lines if (stripped := line.strip())}
+    hashes = [blake2b(line.encode(errors="surrogatepass"), digest_size=8).digest() for line in distinct]
+    return np.unique(np.frombuffer(b"".join(hashes), "<u8"))
+
+
+def _line_sets(text: str) -> Sets:
+    lines = line_set(text.split("\n"))
+    return Sets(np.array([len(lines)], np.int32), lines)
+
+
+class _Numbers(dict[str, int]):
+    """Numbers of words, each computed once."""
+
+    def __missing__(self, word: str) -> int:
+        number = crc32(word.encode(errors="surrogatepass")) % NUMBERS
+        if len(self) < REMEMBERED:
+            self[word] = number
+        return number
+
+
+number_of = _Numbers().__getitem__
+"""The number of a word: a hash, so two words share one about once in a million pairs."""
+
+
+def words_of(text: str) -> set[int]:
+    """Distinct words, as numbers."""
+    return set(map(number_of, set(WORD.findall(text))))
+
+
+def _word_sets(text: str) -> Sets:
+    members = [words_of(step) for step in steps(split_lines(text))]
+    return sets_of([set().union(*members), *_pairs(members)])
+
+
+LINES = Feature("lines", _line_sets)
+"""One set: the lines of the file."""
+WORDS = Feature("words", _word_sets)
+"""First the words of the whole file, then those of each window."""
+
+
+@cache
+def window_tokens(encoder: Encoder) -> Feature:
+    """The distinct BPE tokens of each window."""
+    return Feature(f"tokens {encoder.fingerprint}", partial(_token_sets, encoder=encoder))
+
+
+def _token_sets(text: str, encoder: Encoder) -> Sets:
+    return sets_of(_pairs([tokens_of(step, encoder) for step in steps(split_lines(text))]))
+
+
+def tokens_of(text: str, encoder: Encoder) -> set[int]:
+    """Distinct BPE tokens of some text.
+
+    Source code repeats its words: where tokens respect word borders each distinct piece is encoded once and remembered,
+    which takes a fifth of the time of encoding the text.
+    """
+    if encoder.word_borders and text.isascii():
+        return set().union(*map(_pieces(encoder).__getitem__, set(_PIECE.findall(text))))
+    return set(encoder.encode(text))
+
+
+class _Pieces(dict[str, tuple[int, ...]]):
+    """Token ids of pieces of text, each encoded once."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    def __missing__(self, piece: str) -> tuple[int, ...]:
+        ids = tuple(self.encoder.encode(piece))
+        if len(self) < REMEMBERED:
+            self[piece] = ids
+        return ids
+
+
+_pieces = lru_cache(maxsize=2)(_Pieces)
+
+
+def steps(lines: Sequence[str]) -> list[str]:
+    """Text of every WINDOW_STEP lines, overlong lines clipped; a window is two of them."""
+    clipped = [line if len(line) <= MAX_LINE_CHARS else line[:MAX_LINE_CHARS] + "\n" for line in lines]
+    return ["".join(clipped[start : start + WINDOW_STEP]) for start in range(0, len(lines), WINDOW_STEP)]
+
+
+def _pairs(members: list[set[int]]) -> list[set[int]]:
+    """What each window holds, given what each step holds."""
+    return [one | other for one, other in pairwise(members)] if len(members) > 1 else members
+
+
+def iou(one: Items, other: Items) -> float:
+    """Share of the union of two ascending sets that is in both, from 0 to 1; 0 for two empty sets."""
+    common = len(np.intersect1d(one, other, assume_unique=True))
     union = len(one) + len(other) - common
     return common / union if union else 0.0
 
 
-def window_iou(
-    query: NDArray[np.int32], tokens: NDArray[np.int32], sizes: NDArray[np.int64]
-) -> NDArray[np.float64]:  # [windows]
-    """IoU of the distinct tokens `query` with each of many windows.
+def iou_with_each(query: NDArray[np.uint32], sets: Sets) -> NDArray[np.float32]:  # [sets]
+    """IoU of one set with each of many."""
+    common = sums(sets, query, np.ones(len(query)))
+    return np.asarray(common / np.maximum(sets.sizes + len(query) - common, 1), dtype=np.float32)
 
-    `tokens` holds the distinct tokens of window after window, `sizes` how many each window has (at least one).
-    Cost: one table look-up per stored token, about 1 ms per million.
+
+def sums(sets: Sets, members: NDArray[np.uint32], values: NDArray[np.float64]) -> NDArray[np.float32]:  # [sets]
+    """For each set of numbers below NUMBERS the sum of the values of those `members` it holds.
+
+    Cost: about 1.5 ms per million stored members.
     """
-    if not len(sizes):
-        return np.zeros(0)
-    table = np.zeros(int(max(tokens.max(), query.max(initial=0))) + 1, dtype=np.int32)
-    table[query] = 1
-    starts = np.cumsum(sizes) - sizes
-    common = np.add.reduceat(table[tokens], starts)
-    return np.asarray(common / (sizes + len(query) - common), dtype=np.float64)
+    total = np.zeros(len(sets.sizes), np.float32)
+    filled = np.flatnonzero(sets.sizes)
+    if len(filled):
+        table = np.zeros(NUMBERS, np.float32)
+        table[members] = values
+        starts = (np.cumsum(sets.sizes) - sets.sizes)[filled]
+        total[filled] = np.add.reduceat(table[sets.items], starts)
+    return total

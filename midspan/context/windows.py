@@ -1,81 +1,66 @@
-"""Files as overlapping windows of lines, each with the set of its BPE tokens, kept in flat arrays.
+"""The windows of many files as one array each, and how windows become chunks."""
 
-Windows have 20 lines and begin every 10 lines, RepoCoder's sizes (arXiv 2303.12570, section 3). Encoding is the cost:
-about a second for a few hundred files. So it is done once per file and tokenizer and remembered by the project; a query
-afterwards is a scan over the arrays.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midspan.context.lines import split_lines
-from midspan.context.memory import Memory
-from midspan.context.project import File
-
-WINDOW_STEP = 10
-WINDOW_LINES = 2 * WINDOW_STEP
-MAX_LINE_CHARS = 400
-
-Encode = Callable[[str], Sequence[int]]
+from midspan.context.project import File, Project
+from midspan.context.sets import Feature, Sets, join
+from midspan.context.similarity import WINDOW_LINES, WINDOW_STEP
 
 
 @dataclass(frozen=True)
 class Windows:
     """The windows of some files, file after file, those of one file from top to bottom."""
 
+    files: tuple[File, ...]
     file: NDArray[np.int32]  # [windows] index of the file
     first_line: NDArray[np.int32]  # [windows]
-    sizes: NDArray[np.int64]  # [windows] number of distinct tokens
-    tokens: NDArray[np.int32]  # [sum of sizes] distinct tokens of window after window
+    sets: Sets
 
     @property
     def nbytes(self) -> int:
         """Bytes the arrays take."""
-        return self.file.nbytes + self.first_line.nbytes + self.sizes.nbytes + self.tokens.nbytes
+        return self.file.nbytes + self.first_line.nbytes + self.sets.nbytes
+
+    def of(self, path: str) -> NDArray[np.bool_]:  # [windows]
+        """Which windows belong to the file `path`."""
+        place = next((index for index, file in enumerate(self.files) if file.path == path), -1)
+        return np.asarray(self.file == place, np.bool_)
+
+    def excerpt(self, project: Project, window: int) -> tuple[str, int, list[str]]:
+        """Path, first line and lines of one window."""
+        file, first = self.files[self.file[window]], int(self.first_line[window])
+        lines = project.scratch.recall(("split", file.digest), lambda: split_lines(file.text), lambda _: 2 * file.size)
+        return file.path, first, lines[first : first + WINDOW_LINES]
 
 
-def windows_of(files: tuple[File, ...], encode: Encode, memory: Memory) -> Windows:
-    """Windows of all `files`, from memory where they were seen before."""
+def windows_of(project: Project, files: Sequence[File], feature: Feature, skip: int = 0) -> Windows:
+    """Windows of all `files`, with what `feature` says of them; its first `skip` sets are not of windows."""
+    chosen = tuple(files)
 
-    def join() -> Windows:
-        parts = [_remembered(file, encode, memory) for file in files]
+    def joined() -> Windows:
+        parts = [part.without(skip) for part in project.features(feature, chosen)]
+        counts = [len(part.sizes) for part in parts]
+        starts = [np.arange(count, dtype=np.int32) * WINDOW_STEP for count in counts]
         return Windows(
-            np.repeat(np.arange(len(parts), dtype=np.int32), [len(part.sizes) for part in parts]),
-            np.concatenate([part.first_line for part in parts] or [np.zeros(0, np.int32)]),
-            np.concatenate([part.sizes for part in parts] or [np.zeros(0, np.int64)]),
-            np.concatenate([part.tokens for part in parts] or [np.zeros(0, np.int32)]),
+            chosen,
+            np.repeat(np.arange(len(parts), dtype=np.int32), counts),
+            np.concatenate(starts or [np.zeros(0, np.int32)]),
+            join(parts),
         )
 
-    return memory.recall(("joined windows", encode, files), join, _nbytes)
+    return project.scratch.recall(("windows", feature.name, chosen), joined, lambda windows: windows.nbytes)
 
 
-def _remembered(file: File, encode: Encode, memory: Memory) -> Windows:
-    return memory.recall(("windows", encode, file), lambda: file_windows(file, encode), _nbytes)
-
-
-def file_windows(file: File, encode: Encode) -> Windows:
-    """Windows of one file; an empty file has none."""
-    lines = split_lines(file.text)
-    # A window is two steps long, so each step is encoded once and belongs to two windows.
-    steps = [token_set(lines[start : start + WINDOW_STEP], encode) for start in range(0, len(lines), WINDOW_STEP)]
-    sets = [np.union1d(one, other) for one, other in pairwise(steps)] if len(steps) > 1 else steps
-    return Windows(
-        np.zeros(len(sets), np.int32),
-        np.arange(len(sets), dtype=np.int32) * WINDOW_STEP,
-        np.array([len(tokens) for tokens in sets], np.int64),
-        np.concatenate(sets or [np.zeros(0, np.int32)]),
-    )
-
-
-def token_set(lines: list[str], encode: Encode) -> NDArray[np.int32]:
-    """Distinct tokens of some lines in ascending order; minified lines count with their first characters only."""
-    text = "".join(line if len(line) <= MAX_LINE_CHARS else line[:MAX_LINE_CHARS] + "\n" for line in lines)
-    return np.unique(np.array(encode(text), dtype=np.int32))
-
-
-def _nbytes(windows: Windows) -> int:
-    return windows.nbytes
+def apart(windows: Windows, order: Iterator[int]) -> Iterator[int]:
+    """The windows of `order` without those that overlap an earlier one."""
+    taken: dict[int, list[int]] = {}
+    for window in order:
+        file, first = int(windows.file[window]), int(windows.first_line[window])
+        if all(abs(first - other) >= WINDOW_LINES for other in taken.get(file, ())):
+            taken.setdefault(file, []).append(first)
+            yield window

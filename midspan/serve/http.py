@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from midspan import __version__
 from midspan.complete.answer import answer
 from midspan.complete.completer import Caret, Completer, CompletionRequest
+from midspan.context.caret import Spot
 from midspan.context.memory import Memory
 from midspan.context.project import File, Project
 from midspan.engine.protocol import EngineError
@@ -46,6 +47,14 @@ class FileBody(BaseModel):
     text: Text
 
 
+class SpotBody(BaseModel):
+    """A place edited lately: a line, counted from 0, of a file."""
+
+    model_config = ConfigDict(extra="forbid")
+    path: FilePath
+    line: Annotated[int, Field(ge=0)]
+
+
 class CompletionBody(BaseModel):
     """A caret between `prefix` and `suffix` in the file `path`, and the files around it."""
 
@@ -55,6 +64,7 @@ class CompletionBody(BaseModel):
     suffix: Text = ""
     files: Annotated[list[FileBody], Field(max_length=MAX_FILES)] = []
     recent: Annotated[list[FilePath], Field(max_length=MAX_FILES)] = []
+    edited: Annotated[list[SpotBody], Field(max_length=MAX_FILES)] = []
     caret: Caret = "auto"
     max_new_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)] = 64
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
@@ -105,6 +115,7 @@ def request_of(body: CompletionBody, memory: Memory) -> CompletionRequest:
         suffix=body.suffix,
         project=Project("", files, {}, memory) if files else None,
         recent=tuple(body.recent),
+        edited=tuple(Spot(spot.path, spot.line) for spot in body.edited),
         caret=body.caret,
         max_new_tokens=body.max_new_tokens,
         temperature=body.temperature,

@@ -1,55 +1,42 @@
 """The language server: `textDocument/inlineCompletion` of LSP 3.18 over standard input and output.
 
 It runs beside the files: the project is read below the workspace folders and never outside them, unsaved text of open
-files replaces what is on disk. A newer request for a document, or an edit of it, cancels the older request. The model
-is loaded after the handshake, so that the editor never waits for it.
+files replaces what is on disk. The editor tells which files change, where it can; else they are looked at now and then.
+A newer request for a document, or an edit of it, cancels the older request. The model is loaded after the handshake, so
+that the editor never waits for it.
 """
 
 import asyncio
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
 from midspan import __version__
 from midspan.complete.completer import Completer, CompletionRequest
-from midspan.context.project import Project
+from midspan.context.sets import Feature
+from midspan.context.strategies import features_of
 from midspan.engine.locate import locate
 from midspan.engine.open import open_engine
 from midspan.errors import MidspanError
+from midspan.serve.folder import Folder
 from midspan.serve.positions import Encoding, offset_at
 
-MAX_RECENT = 16
-INDEX_SECONDS = 2.0
-"""How long a completion waits for the project to be read; after that it goes without context."""
 MAX_NEW_TOKENS = 96
-
-
-@dataclass
-class Folder:
-    """A workspace folder: its project once it is read, and the files opened last, newest first."""
-
-    root: Path
-    reading: "asyncio.Task[Project]"
-    project: Project | None = None
-    recent: list[str] = field(default_factory=list)
-
-    async def current(self) -> Project | None:
-        """The project, if it is read by now or soon."""
-        if self.project is None:
-            await asyncio.wait({self.reading}, timeout=INDEX_SECONDS)
-            if self.reading.done() and self.reading.exception() is None:
-                self.project = self.reading.result()
-        return self.project
+ALL_FILES = types.FileOperationRegistrationOptions(
+    [types.FileOperationFilter(types.FileOperationPattern("**/*"), scheme="file")]
+)
 
 
 @dataclass
@@ -59,6 +46,8 @@ class State:
     opening: "asyncio.Task[Completer] | None" = None
     folders: list[Folder] = field(default_factory=list)
     running: "dict[str, asyncio.Task[object]]" = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    """Open documents by URI as they were before the edit now coming in."""
     reported: bool = False
 
 
@@ -71,21 +60,52 @@ def create_server(open_completer: Callable[[], Awaitable[Completer]]) -> Languag
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
         state.opening = asyncio.ensure_future(open_completer())
-        for root in _roots(server):
-            state.folders.append(Folder(root, asyncio.create_task(asyncio.to_thread(Project.read, root))))
+        state.folders += [Folder(root, partial(_features, state.opening)) for root in _roots(server)]
+        await _watch(server, state)
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def opened(params: types.DidOpenTextDocumentParams) -> None:
         _touch(state, params.text_document.uri)
+        state.texts[params.text_document.uri] = params.text_document.text
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def changed(params: types.DidChangeTextDocumentParams) -> None:
-        _cancel(state, params.text_document.uri)
+        uri = params.text_document.uri
+        _cancel(state, uri)
+        document = server.workspace.text_documents.get(unquote(uri))
+        folder, path = _place(state, uri)
+        if document is not None and folder is not None:
+            folder.edit(path, state.texts.get(uri, document.source), document.source)
+            state.texts[uri] = document.source
+
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+    def saved(params: types.DidSaveTextDocumentParams) -> None:
+        _look_again(state, [params.text_document.uri])
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(params: types.DidCloseTextDocumentParams) -> None:
-        _cancel(state, params.text_document.uri)
-        _forget(state, params.text_document.uri)
+        uri = params.text_document.uri
+        _cancel(state, uri)
+        state.texts.pop(uri, None)
+        folder, path = _place(state, uri)
+        if folder is not None:
+            folder.forget(path)
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    def watched(params: types.DidChangeWatchedFilesParams) -> None:
+        _look_again(state, [change.uri for change in params.changes])
+
+    @server.feature(types.WORKSPACE_DID_CREATE_FILES, ALL_FILES)
+    def created(params: types.CreateFilesParams) -> None:
+        _look_again(state, [file.uri for file in params.files])
+
+    @server.feature(types.WORKSPACE_DID_DELETE_FILES, ALL_FILES)
+    def deleted(params: types.DeleteFilesParams) -> None:
+        _look_again(state, [file.uri for file in params.files])
+
+    @server.feature(types.WORKSPACE_DID_RENAME_FILES, ALL_FILES)
+    def renamed(params: types.RenameFilesParams) -> None:
+        _look_again(state, [uri for file in params.files for uri in (file.old_uri, file.new_uri)])
 
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
     async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
@@ -116,8 +136,19 @@ def create_server(open_completer: Callable[[], Awaitable[Completer]]) -> Languag
             await asyncio.wait({state.opening})
             if not state.opening.cancelled() and state.opening.exception() is None:
                 await state.opening.result().engine.close()
+        for folder in state.folders:
+            await folder.close()
 
     return server
+
+
+async def _features(opening: "asyncio.Task[Completer]") -> list[Feature]:
+    """What the completer asks of the files of a project; nothing if it cannot be opened."""
+    await asyncio.wait({opening})
+    if opening.cancelled() or opening.exception() is not None:
+        return []
+    completer = opening.result()
+    return features_of(completer.config.strategy, completer.engine.tokenizer)
 
 
 async def _suggest(server: LanguageServer, state: State, params: types.InlineCompletionParams) -> str:
@@ -130,7 +161,7 @@ async def _suggest(server: LanguageServer, state: State, params: types.InlineCom
     offset = offset_at(text, position.line, position.character, _encoding(server))
     _touch(state, uri)
     folder, path = _place(state, uri)
-    project = await _project(server, folder, path) if folder else None
+    project = await folder.project(_unsaved(server, folder), path) if folder else None
     completer = await asyncio.shield(state.opening)
     suggestion = await completer.complete(
         CompletionRequest(
@@ -139,30 +170,46 @@ async def _suggest(server: LanguageServer, state: State, params: types.InlineCom
             suffix=text[offset:],
             project=project,
             recent=tuple(folder.recent) if folder else (),
+            edited=tuple(folder.edited) if folder else (),
             max_new_tokens=MAX_NEW_TOKENS,
         )
     )
     return suggestion.text
 
 
-async def _project(server: LanguageServer, folder: Folder, current: str) -> Project | None:
-    """The folder's project with the present text of its open files; files it does not hold (ignored) stay out.
+def _unsaved(server: LanguageServer, folder: Folder) -> dict[str, str]:
+    """The present texts of the open documents of a folder, by path."""
+    documents = list(server.workspace.text_documents.values())
+    paths = [(_relative(folder.root, document.uri), document) for document in documents]
+    return {path: _text(document) for path, document in paths if path is not None}
 
-    The file `current` is never its own context and keeps its older text: while the user types, the project stays the
-    same and with it what was computed for it.
-    """
-    project = await folder.current()
-    if project is None:
-        return None
-    for document in list(server.workspace.text_documents.values()):
-        path = _relative(folder.root, document.uri)
-        if path is None or path == current or path not in project.files:
-            continue
-        text = _text(document)
-        if project.files[path].text != text:
-            project = project.replace(path, text)
-    folder.project = project
-    return project
+
+async def _watch(server: LanguageServer, state: State) -> None:
+    """Ask the editor to tell of every file that changes, whoever changes it."""
+    workspace = server.client_capabilities.workspace
+    watching = workspace.did_change_watched_files if workspace else None
+    if not state.folders or watching is None or not watching.dynamic_registration:
+        return
+    options = types.DidChangeWatchedFilesRegistrationOptions([types.FileSystemWatcher("**/*")])
+    method = types.WORKSPACE_DID_CHANGE_WATCHED_FILES
+    try:
+        await server.client_register_capability_async(
+            types.RegistrationParams([types.Registration("midspan-files", method, options)])
+        )
+    except JsonRpcException:
+        return  # the editor will not: then the files are looked at now and then
+    for folder in state.folders:
+        folder.watched = True
+        folder.look_again()  # what changed before the watch began
+
+
+def _look_again(state: State, uris: Iterable[str]) -> None:
+    """Files changed on disk. Each belongs to every folder it is in; of a link, so does what it leads to."""
+    uris = list(uris)
+    for folder in state.folders:
+        paths = {_relative(folder.root, uri, follow) for uri in uris for follow in (True, False)}
+        if known := [path for path in paths if path is not None]:
+            folder.look_again(known)
 
 
 def _text(document: TextDocument) -> str:
@@ -183,12 +230,18 @@ def _roots(server: LanguageServer) -> list[Path]:
     return [path for path in paths if path.is_dir()]
 
 
-def _relative(root: Path, uri: str) -> str | None:
-    """Path of a document relative to `root`, None if it is not below it, wherever links lead."""
+def _relative(root: Path, uri: str, follow: bool = True) -> str | None:
+    """Path of a document relative to `root`, None if it is not below it, wherever links lead.
+
+    Without `follow` the path of the link itself, if the document is one.
+    """
     path = to_fs_path(uri) if uri.startswith("file:") else None
     if path is None:
         return None
-    resolved = Path(path).resolve()
+    try:
+        resolved = Path(path).resolve() if follow else Path(path).parent.resolve() / Path(path).name
+    except (OSError, RuntimeError):  # links in a circle
+        return None
     return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else None
 
 
@@ -204,18 +257,7 @@ def _touch(state: State, uri: str) -> None:
     """Note that a document was looked at."""
     folder, path = _place(state, uri)
     if folder is not None:
-        folder.recent[:] = [path, *(other for other in folder.recent if other != path)][:MAX_RECENT]
-
-
-def _forget(state: State, uri: str) -> None:
-    """A closed document counts as it is on disk again."""
-    folder, path = _place(state, uri)
-    if folder is not None and folder.project is not None and path in folder.project.files:
-        try:
-            text = (folder.root / path).read_bytes().decode()
-        except (OSError, UnicodeDecodeError):
-            text = None
-        folder.project = folder.project.replace(path, text)
+        folder.touch(path)
 
 
 def _cancel(state: State, uri: str) -> None:
@@ -238,6 +280,7 @@ def serve_lsp(
     runs: Path = Path("runs"),
     threads: int | None = None,
     tokenizer: Path | None = None,
+    family: str | None = None,
 ) -> None:
     """Serve `model` (see `open_engine`) to the editor at standard input and output until it leaves.
 
@@ -247,7 +290,8 @@ def serve_lsp(
         locate(model, runs)
 
     async def open_completer() -> Completer:
-        return Completer(await open_engine(model, runs=runs, threads=threads, tokenizer=tokenizer))
+        engine = await open_engine(model, runs=runs, threads=threads, tokenizer=tokenizer, family=family)
+        return Completer(engine)
 
     # pygls logs messages whole, source text and all, also where one fails; the editor is told of failures anyway.
     logging.getLogger("pygls").setLevel(logging.CRITICAL)

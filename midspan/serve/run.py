@@ -32,6 +32,7 @@ def serve(
     slots: int = 1,
     token: str | None = None,
     tokenizer: Path | None = None,
+    family: str | None = None,
 ) -> None:
     """Serve `model` (see `open_engine`) on `host`:`port` until SIGINT or SIGTERM; port 0 takes any free one.
 
@@ -42,7 +43,7 @@ def serve(
         _log.warning("serving on %s without a token: everyone who reaches it may use it", host)
     # uvicorn raises the signal again that it has ended upon; for a server that is no failure.
     with listener, contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(model, listener, runs, threads, slots, token, tokenizer))
+        asyncio.run(_serve(model, listener, runs, threads, slots, token, tokenizer, family))
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -76,8 +77,9 @@ async def _serve(
     slots: int,
     token: str | None,
     tokenizer: Path | None,
+    family: str | None,
 ) -> None:
-    engine = await open_engine(model, runs=runs, threads=threads, slots=slots, tokenizer=tokenizer)
+    engine = await open_engine(model, runs=runs, threads=threads, slots=slots, tokenizer=tokenizer, family=family)
     try:
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host

@@ -1,22 +1,14 @@
-import re
-import zlib
 from itertools import pairwise
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from context_samples import WordEncoder
 
+from midspan.context.caret import Spot
 from midspan.context.project import Chunk, File, Project
-from midspan.context.similarity import iou, line_set, window_iou
-from midspan.context.strategies import QUERY_STEP, query_lines, rank
-from midspan.context.windows import WINDOW_LINES, WINDOW_STEP, file_windows
+from midspan.context.similarity import WINDOW_LINES
+from midspan.context.strategies import rank
 
-
-def encode(text: str) -> list[int]:
-    """Words and signs as tokens: enough of a tokenizer for ranking."""
-    return [zlib.crc32(word.encode()) % 10_000 for word in re.findall(r"\w+|[^\w\s]|\n", text)]
-
+ALL = ["iou", "path_distance", "rag", "coverage"]
 
 CART = "def total(items):\n    return sum(item.price for item in items)\n"
 FILES = {
@@ -33,7 +25,7 @@ PROJECT = Project.of("shop", [File(path, text) for path, text in FILES.items()])
 
 
 def ranked(strategy: str, prefix: str, suffix: str = "", path: str = "shop/order.py", **options: object) -> list[Chunk]:
-    settings: dict[str, object] = {"encode": encode, "token_budget": 1000} | options
+    settings: dict[str, object] = {"encoder": WordEncoder(), "token_budget": 1000} | options
     project = settings.pop("project", PROJECT)
     return rank(project, path, prefix, suffix, strategy, **settings)  # type: ignore[arg-type]
 
@@ -104,16 +96,19 @@ def test_recent_files_join_the_candidates(monkeypatch: pytest.MonkeyPatch) -> No
     chunks = ranked("rag", CART * 2, recent=("tests/test_cart.py", "gone.py"))
     [recent] = [chunk for chunk in chunks if chunk.path == "tests/test_cart.py"]
     assert recent.reason.endswith("recently opened")
+    chunks = ranked("rag", CART * 2, edited=(Spot("tests/test_cart.py", 1), Spot("gone.py", 3)))
+    [edited] = [chunk for chunk in chunks if chunk.path == "tests/test_cart.py"]
+    assert edited.reason.endswith("recently edited")
 
 
-@pytest.mark.parametrize("strategy", ["iou", "path_distance", "rag"])
+@pytest.mark.parametrize("strategy", ALL)
 def test_the_current_file_is_never_context(strategy: str) -> None:
     text = FILES["shop/cart.py"]
     chunks = ranked(strategy, text[:20], text[30:], path="shop/cart.py", recent=("shop/cart.py",))
     assert chunks and "shop/cart.py" not in paths(chunks)
 
 
-@pytest.mark.parametrize("strategy", ["iou", "path_distance", "rag"])
+@pytest.mark.parametrize("strategy", ALL)
 def test_only_as_much_as_the_budget_needs(strategy: str) -> None:
     everything = ranked(strategy, CART * 2)
     few = ranked(strategy, CART * 2, token_budget=15)
@@ -122,7 +117,7 @@ def test_only_as_much_as_the_budget_needs(strategy: str) -> None:
     assert ranked(strategy, CART * 2, token_budget=0) == []
 
 
-@pytest.mark.parametrize("strategy", ["iou", "path_distance", "rag"])
+@pytest.mark.parametrize("strategy", ALL)
 def test_typing_on_the_carets_line_changes_nothing(strategy: str) -> None:
     typed = "class User: name = Money"
     before = ranked(strategy, CART * 3, "rest\n" + CART)
@@ -130,13 +125,13 @@ def test_typing_on_the_carets_line_changes_nothing(strategy: str) -> None:
         assert ranked(strategy, CART * 3 + typed[:end], "rest\n" + CART) == before
 
 
-@pytest.mark.parametrize("strategy", ["iou", "path_distance", "rag"])
+@pytest.mark.parametrize("strategy", ALL)
 def test_same_question_same_answer(strategy: str) -> None:
     again = Project.of("shop", reversed(list(PROJECT.files.values())))
     assert ranked(strategy, CART, CART) == ranked(strategy, CART, CART) == ranked(strategy, CART, CART, project=again)
 
 
-@pytest.mark.parametrize("strategy", ["iou", "path_distance", "rag"])
+@pytest.mark.parametrize("strategy", ALL)
 def test_an_edited_file_is_seen(strategy: str) -> None:
     ranked(strategy, CART * 2)
     edited = PROJECT.replace("shop/user.py", CART + "edited = 1\n")
@@ -145,62 +140,15 @@ def test_an_edited_file_is_seen(strategy: str) -> None:
 
 
 def test_files_seen_before_are_not_encoded_again() -> None:
-    encoded: list[str] = []
-
-    def counting(text: str) -> list[int]:
-        encoded.append(text)
-        return encode(text)
-
+    encoder = WordEncoder()
     project = Project.of("shop", PROJECT.files.values())
-    ranked("rag", CART * 2, project=project, encode=counting)
-    encoded.clear()
-    ranked("rag", CART * 4, project=project.replace("shop/user.py", "user = 1\n"), encode=counting)
-    assert len(encoded) == 2  # the query and the edited file
+    ranked("rag", CART * 2, project=project, encoder=encoder)
+    encoder.encoded.clear()
+    ranked("rag", CART * 4, project=project.replace("shop/user.py", "user = 1\n"), encoder=encoder)
+    assert len(encoder.encoded) == 2  # the query and the edited file
 
 
-@pytest.mark.parametrize("strategy", ["none", "iou", "path_distance", "rag"])
+@pytest.mark.parametrize("strategy", ["none", *ALL])
 @pytest.mark.parametrize("files", [[], [File("a.py", "")], [File("a.py", "x" * 5000)]])
 def test_poor_projects(strategy: str, files: list[File]) -> None:
     assert len(ranked(strategy, "", project=Project.of("p", files))) <= 1
-
-
-@given(st.sets(st.text(max_size=2)), st.sets(st.text(max_size=2)))
-def test_iou_is_symmetric_and_a_share(one: set[str], other: set[str]) -> None:
-    assert iou(one, other) == iou(other, one)
-    assert 0 <= iou(one, other) <= 1
-    assert iou(one, one) == bool(one)
-    assert (iou(one, other) == 1) == (one == other and bool(one))
-
-
-def test_line_set_leaves_blanks_out() -> None:
-    assert line_set(["  a\n", "a", "\n", "   ", "b \r\n"]) == {"a", "b"}
-
-
-@given(st.lists(st.sets(st.integers(0, 40), min_size=1)), st.sets(st.integers(0, 50)))
-def test_window_iou_equals_iou_of_sets(windows: list[set[int]], query: set[int]) -> None:
-    flat = np.array([token for window in windows for token in sorted(window)], dtype=np.int32)
-    sizes = np.array([len(window) for window in windows], dtype=np.int64)
-    scores = window_iou(np.array(sorted(query), dtype=np.int32), flat, sizes)
-    assert list(scores) == [iou(query, window) for window in windows]
-
-
-@given(st.integers(0, 100))
-def test_windows_cover_every_line_and_overlap_by_one_step(lines: int) -> None:
-    text = "".join(f"line{number}\n" for number in range(lines))
-    windows = file_windows(File("a.py", text), encode)
-    assert list(windows.first_line) == list(range(0, max(lines - WINDOW_STEP, min(lines, 1)), WINDOW_STEP))
-    ends = np.cumsum(windows.sizes)
-    for first, size, end in zip(windows.first_line, windows.sizes, ends, strict=True):
-        expected = encode("".join(text.splitlines(keepends=True)[first : first + WINDOW_LINES]))
-        assert list(windows.tokens[end - size : end]) == sorted(set(expected))
-
-
-def test_query_window_moves_in_steps() -> None:
-    lines = [f"{number}\n" for number in range(40)]
-    windows = [query_lines(lines[:caret], lines[caret + 1 :]) for caret in range(len(lines))]
-    changes = sum(one != other for one, other in pairwise(windows[QUERY_STEP:]))
-    assert changes <= 2 * len(lines) / QUERY_STEP
-    for caret, window in enumerate(windows):
-        assert lines[caret] not in window
-        assert len(window) <= WINDOW_LINES
-    assert query_lines(["a\n"], ["b\n"]) == ["a\n", "b\n"]

@@ -1,6 +1,7 @@
 """A real language client against the server as a child process."""
 
 import asyncio
+import json
 import os
 import sys
 import time
@@ -21,13 +22,20 @@ class Client(LanguageClient):
     def __init__(self) -> None:
         super().__init__("test", "1")
         self.messages: list[str] = []
+        self.registered: list[types.Registration] = []
 
         @self.feature(types.WINDOW_SHOW_MESSAGE)
         def show(params: types.ShowMessageParams) -> None:
             self.messages.append(params.message)
 
+        @self.feature(types.CLIENT_REGISTER_CAPABILITY)
+        def register(params: types.RegistrationParams) -> None:
+            self.registered += params.registrations
 
-def with_client(model: Path, root: Path, use: Callable[[Client], Awaitable[object]], program: str = START) -> None:
+
+def with_client(
+    model: Path, root: Path, use: Callable[[Client], Awaitable[object]], program: str = START, watches: bool = False
+) -> None:
     async def run() -> None:
         client = Client()
         await client.start_io(sys.executable, "-c", program, str(model), cwd=str(Path.cwd()))
@@ -36,9 +44,12 @@ def with_client(model: Path, root: Path, use: Callable[[Client], Awaitable[objec
             result = await client.initialize_async(
                 types.InitializeParams(
                     capabilities=types.ClientCapabilities(
+                        workspace=types.WorkspaceClientCapabilities(
+                            did_change_watched_files=types.DidChangeWatchedFilesClientCapabilities(watches)
+                        ),
                         text_document=types.TextDocumentClientCapabilities(
                             inline_completion=types.InlineCompletionClientCapabilities()
-                        )
+                        ),
                     ),
                     workspace_folders=folders,
                     root_uri=root.as_uri(),
@@ -175,6 +186,108 @@ def test_prompt_holds_unsaved_text_and_nothing_from_outside(taught_gguf, tmp_pat
         assert "private" not in prompt and "outside" not in prompt
         assert str(tmp_path) not in prompt
     assert "other.py" not in lonely
+
+
+START_OF_MAIN = "value = 0\nvalue = "
+
+
+def test_changes_on_disk_reach_the_next_prompt(taught_gguf, tmp_path):
+    root, prompts = tmp_path / "root", tmp_path / "prompts"
+    root.mkdir()
+    (root / "other.py").write_text("value = 'at first'\n")
+
+    async def use(client: Client) -> None:
+        main = open_document(client, root / "main.py", START_OF_MAIN + "\n")
+        await texts(client, main, START_OF_MAIN)
+        (registration,) = client.registered
+        assert registration.method == types.WORKSPACE_DID_CHANGE_WATCHED_FILES
+
+        async def told(path: str, kind: types.FileChangeType) -> None:
+            event = types.FileEvent((root / path).as_uri(), kind)
+            client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([event]))
+            await texts(client, main, START_OF_MAIN)
+
+        (root / "other.py").write_text("value = 'changed outside'\n")
+        await told("other.py", types.FileChangeType.Changed)
+        (root / "new.py").write_text("value = 'created'\n")
+        await told("new.py", types.FileChangeType.Created)
+        (root / "new.py").unlink()
+        await told("new.py", types.FileChangeType.Deleted)
+        (root / ".gitignore").write_text("other.py\n")
+        await told(".gitignore", types.FileChangeType.Created)
+        (root / ".gitignore").unlink()
+        await told(".gitignore", types.FileChangeType.Deleted)
+        (root / "folder").mkdir()
+        (root / "other.py").rename(root / "folder/moved.py")
+        rename = types.FileRename((root / "other.py").as_uri(), (root / "folder/moved.py").as_uri())
+        client.workspace_did_rename_files(types.RenameFilesParams([rename]))
+        await texts(client, main, START_OF_MAIN)
+        moved = open_document(client, root / "folder/moved.py", "value = 'changed outside'\n")
+        (root / "folder/moved.py").write_text("value = 'saved'\n")
+        change(client, moved, 2, "value = 'saved'\n")
+        client.text_document_did_save(types.DidSaveTextDocumentParams(types.TextDocumentIdentifier(moved)))
+        client.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(moved)))
+        await texts(client, main, START_OF_MAIN)
+        (root / "folder/moved.py").unlink()
+        (root / "folder").rmdir()
+        folder = types.FileDelete((root / "folder").as_uri())
+        client.workspace_did_delete_files(types.DeleteFilesParams([folder]))
+        await texts(client, main, START_OF_MAIN)
+        (root / "self").symlink_to("self")
+        await told("self", types.FileChangeType.Created)
+        (root / "last.py").write_text("value = 'last'\n")
+        client.workspace_did_create_files(types.CreateFilesParams([types.FileCreate((root / "last.py").as_uri())]))
+        await texts(client, main, START_OF_MAIN)
+
+    with_client(taught_gguf, root, use, SHOW_PROMPT.replace("sys.argv[2]", repr(str(prompts))), watches=True)
+    first, *prompts_after, _ = prompts.read_text().split("\n=====\n")
+    changed, created, deleted, ignored, back, renamed, saved, gone, _, last = prompts_after
+    assert "at first" in first
+    assert "changed outside" in changed and "at first" not in changed
+    assert "created" in created and "changed outside" in created
+    assert "created" not in deleted and "changed outside" in deleted
+    assert "changed outside" not in ignored and "changed outside" in back
+    assert "moved.py" in renamed and "changed outside" in renamed and "other.py" not in renamed
+    assert "'saved'" in saved and "changed outside" not in saved
+    assert "moved.py" not in gone
+    assert "'last'" in last
+
+
+SHOW_EDITED = """
+import json, sys
+from pathlib import Path
+from midspan.complete.completer import Completer
+from midspan.serve import lsp
+
+complete = Completer.complete
+async def noted(self, request):
+    with Path(sys.argv[2]).open("a") as file:
+        file.write(json.dumps([request.edited, request.recent]) + "\\n")
+    return await complete(self, request)
+Completer.complete = noted
+lsp.serve_lsp(sys.argv[1], runs=Path("none"), threads=1)
+"""
+
+
+def test_requests_know_where_the_user_edited(taught_gguf, tmp_path):
+    noted = tmp_path / "noted"
+    lines = [f"line = {number}\n" for number in range(40)]
+
+    async def use(client: Client) -> None:
+        one = open_document(client, tmp_path / "one.py", "".join(lines))
+        two = open_document(client, tmp_path / "two.py", "".join(lines))
+        await texts(client, one, "")
+        change(client, one, 2, "".join(lines).replace("= 30", "= x"))
+        change(client, two, 2, "".join(lines).replace("= 0", "= 00"))
+        await texts(client, one, "")
+        change(client, one, 3, "# new\n# new\n" + "".join(lines).replace("= 30", "= x"))
+        await texts(client, one, "")
+
+    with_client(taught_gguf, tmp_path, use, SHOW_EDITED.replace("sys.argv[2]", repr(str(noted))))
+    nothing, edited, moved = (json.loads(line) for line in noted.read_text().splitlines())
+    assert nothing == [[], ["one.py", "two.py"]]
+    assert edited == [[["two.py", 0], ["one.py", 30]], ["one.py", "two.py"]]
+    assert moved == [[["one.py", 0], ["two.py", 0], ["one.py", 32]], ["one.py", "two.py"]]
 
 
 SLOW = """
