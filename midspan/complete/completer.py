@@ -2,7 +2,8 @@
 
 The prompt is the one that training used. The generation is streamed, and stopped as soon as its whole lines hold the
 end of the suggestion; the steps of `midspan.complete.pipeline` make the suggestion of it. Cancelling a completion
-cancels the engine's work. Nothing is kept between requests, and no source text is logged.
+cancels the engine's work. Of earlier requests only the last pins are kept (see `midspan.prompt.pin`), and no source
+text is logged.
 """
 
 import asyncio
@@ -14,21 +15,25 @@ from typing import Literal
 
 from midspan.complete.draft import Draft, Step, only_closes
 from midspan.complete.pipeline import DEFAULT_STEPS, STOPS, run_steps
+from midspan.context.caret import Spot
 from midspan.context.project import Project
 from midspan.engine.protocol import Engine, GenerateRequest, Generation, StopReason
 from midspan.errors import MidspanError
 from midspan.prompt.build import Prompt, make_prompt
+from midspan.prompt.heal import MAX_CUT
+from midspan.prompt.pin import Pins
 from midspan.recipe.schema import PromptConfig
 from midspan.syntax.languages import language_of
 
 Caret = Literal["auto", "line", "block"]
-HEALED_TOKENS = 80
-"""Tokens set aside for the healed text, which is at most 65 characters long."""
+HEALED_TOKENS = MAX_CUT
+"""Tokens set aside for the healed text: no token is shorter than a byte."""
 
 
 @dataclass(frozen=True)
 class CompletionRequest:
-    """A caret in the file `path`. `recent` are paths opened lately, the last one first; `caret` says how many lines
+    """A caret in the file `path`. `recent` are paths opened lately, the last one first, `edited`
+    places edited lately; `caret` says how many lines
     are wanted, "auto" leaves it to `wants_block`. `max_new_tokens` does not count the healed text."""
 
     path: str
@@ -36,6 +41,7 @@ class CompletionRequest:
     suffix: str
     project: Project | None = None
     recent: tuple[str, ...] = ()
+    edited: tuple[Spot, ...] = ()
     caret: Caret = "auto"
     max_new_tokens: int = 64
     temperature: float = 0.0
@@ -76,12 +82,22 @@ def wants_block(prefix: str, suffix: str) -> bool:
 
 
 class Completer:
-    """Completes with one engine. `config` defaults to the prompt settings the model was made for."""
+    """Completes with one engine. `config` defaults to the prompt settings the model was made for.
+
+    With `pin` a prompt keeps what it can of the earlier ones at the same spot, so that the engine's cache holds for it;
+    without, it depends on the request alone.
+    """
 
     def __init__(
-        self, engine: Engine, config: PromptConfig | None = None, steps: Sequence[Step] = DEFAULT_STEPS
+        self,
+        engine: Engine,
+        config: PromptConfig | None = None,
+        steps: Sequence[Step] = DEFAULT_STEPS,
+        *,
+        pin: bool = True,
     ) -> None:
         self.engine, self.config, self.steps = engine, config or engine.prompt_config, tuple(steps)
+        self._pins = Pins() if pin else None
 
     async def complete(self, request: CompletionRequest) -> Suggestion:
         """The suggestion for a caret. Raises MidspanError for a request or an engine that cannot be served."""
@@ -136,7 +152,9 @@ class Completer:
             strategy=self.config.strategy,
             config=self.config,
             recent=request.recent,
+            edited=request.edited,
             max_tokens=min(self.config.max_tokens, room),
+            pins=self._pins,
         )
 
     def _suggestion(self, generation: Generation, draft: Draft, prompt: Prompt, started: float) -> Suggestion:

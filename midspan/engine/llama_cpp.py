@@ -7,7 +7,7 @@ within one decoded token. Prompts with a common beginning reuse llama.cpp's KV c
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from midspan.engine.assemble import Assembler, StartMismatch, stream_healed
+from midspan.engine.events import event_data
 from midspan.engine.grammar import starting_with
 from midspan.engine.llama_cpp_process import Child, Settings, ended, start
 from midspan.engine.protocol import (
@@ -158,7 +159,7 @@ class LlamaCppEngine:
             ) as response:
                 if response.status_code != httpx.codes.OK:
                     raise _refusal(json.loads(await response.aread()))
-                async with aclosing(_data_lines(response)) as lines:
+                async with aclosing(event_data(response)) as lines:
                     async for line in lines:
                         event = json.loads(line)
                         if "error" in event:
@@ -166,13 +167,6 @@ class LlamaCppEngine:
                         yield event
         except httpx.TransportError as error:
             raise await _lost(child) from error
-
-
-async def _data_lines(response: httpx.Response) -> AsyncGenerator[str, None]:
-    lines: AsyncIterator[str] = response.aiter_lines()
-    async for line in lines:
-        if line.startswith("data: ") and line != "data: [DONE]":
-            yield line[len("data: ") :]
 
 
 def _refusal(answer: dict[str, Any]) -> MidspanError | StartMismatch:

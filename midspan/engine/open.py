@@ -35,10 +35,12 @@ async def open_engine(
     threads: int | None = None,
     slots: int = 1,
     tokenizer: Path | None = None,
+    family: str | None = None,
 ) -> Engine:
     """Open a model: a run's name or directory, a Hugging Face directory, a .gguf file, or the http(s) URL of an
     OpenAI-compatible server (then `tokenizer` must name its tokenizer.json).
 
+    `family` names the model's prompt format where the vocabulary leaves a choice (see `detect_format`).
     `threads` and `slots` (generations side by side) hold for embedded models. The key of a remote server is read from
     the environment variable MIDSPAN_ENGINE_KEY. A Hugging Face directory is converted to GGUF once, into
     `$MIDSPAN_CACHE` or `~/.cache/midspan`, under the hash of its content. Raises MidspanError if the model is unknown,
@@ -49,7 +51,10 @@ async def open_engine(
             raise MidspanError(f"the tokenizer of the model behind {model} is not known", "name its tokenizer.json")
         remote = Tokenizer.load(tokenizer)
         return await open_openai(
-            model, tokenizer=remote, format=detect_format(remote), api_key=os.environ.get("MIDSPAN_ENGINE_KEY")
+            model,
+            tokenizer=remote,
+            format=detect_format(remote, family),
+            api_key=os.environ.get("MIDSPAN_ENGINE_KEY"),
         )
     found = locate(model, runs)
     gguf = found.path if found.path.is_file() else await asyncio.to_thread(_converted, found.path)
@@ -60,7 +65,7 @@ async def open_engine(
         gguf,
         name=found.name,
         tokenizer=own,
-        format=detect_format(own),
+        format=detect_format(own, family),
         prompt_config=_stored_prompt(gguf, metadata) or found.prompt or default_prompt(length),
         context_length=length,
         threads=threads,

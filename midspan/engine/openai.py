@@ -14,6 +14,7 @@ from typing import Any, Literal
 import httpx
 
 from midspan.engine.assemble import Assembler, stream_healed
+from midspan.engine.events import event_data
 from midspan.engine.protocol import (
     EngineError,
     GenerateRequest,
@@ -51,6 +52,7 @@ class OpenAIEngine:
         self.name, self.tokenizer, self.format = model, tokenizer, format
         self.context_length, self.prompt_config = context_length, prompt_config
         self._client, self._prompt_as = client, prompt_as
+        self._end_ids = [tokenizer.special(name) for name in format.ends if name in tokenizer.specials]
 
     def stream(self, request: GenerateRequest) -> Stream:
         """Generate: deltas, then one Generation; see `Engine.stream`."""
@@ -101,12 +103,17 @@ class OpenAIEngine:
     def _body(self, request: GenerateRequest) -> dict[str, Any]:
         return {
             "model": self.name,
-            "prompt": request.prompt if self._prompt_as == "ids" else self.tokenizer.decode(request.prompt),
+            # Servers put the first token before text themselves.
+            "prompt": request.prompt
+            if self._prompt_as == "ids"
+            else self.tokenizer.decode(request.prompt).removeprefix(self.format.bos),
             "max_tokens": token_room(request, self.context_length),
             "temperature": request.temperature,
             "top_p": request.top_p,
             "seed": request.seed,
             "logprobs": 1,
+            # vLLM and SGLang know only the model's own end; llama.cpp's server knows the others and ignores this.
+            "stop_token_ids": self._end_ids,
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -132,9 +139,9 @@ class OpenAIEngine:
                 answered = True
                 if response.status_code != httpx.codes.OK:
                     raise _refusal(response.status_code, await response.aread())
-                async for line in response.aiter_lines():
-                    if line.startswith("data:") and line[5:].strip() != "[DONE]":
-                        event = json.loads(line[5:])
+                async with aclosing(event_data(response)) as lines:
+                    async for line in lines:
+                        event = json.loads(line)
                         if "error" in event:
                             raise EngineError(f"the server failed: {_message(event)}", "send the request again")
                         yield event

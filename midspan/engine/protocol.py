@@ -24,8 +24,13 @@ class GenerateRequest:
     """One generation.
 
     `max_tokens`, at least 1, counts every generated token, those that reproduce `starts_with` included. `starts_with`
-    is text the output must begin with (token healing). `stop` ends the text before any of these strings. `until` is
-    asked with the text so far after each piece; when it answers true the generation ends there with reason "stop".
+    is text the output must begin with (token healing), whatever its characters. Embedded llama.cpp and PyTorch allow
+    only tokens that agree with it until it is complete. Where that is out of reach (a remote server knows no such
+    constraint and wrote something else; llama.cpp's grammars know no NUL and let a control token stand for its name;
+    `max_tokens` ended within it), the request is made anew with that text at the end of the prompt: what comes then
+    continues it for certain, but from a border that may lie inside a token.
+    `stop` ends the text before any of these strings. `until` is asked with the text so far after each piece; when it
+    answers true the generation ends there with reason "stop".
     `reuse_cache`: False computes the whole prompt anew, so that the result depends on nothing but the request; embedded
     llama.cpp heeds it, a remote server decides for itself and PyTorch keeps no cache.
     """
@@ -86,7 +91,8 @@ class Engine(Protocol):
     def stream(self, request: GenerateRequest) -> Stream:
         """Generate: deltas, then one Generation. Closing the iterator cancels the work.
 
-        Raises MidspanError if the prompt does not fit the context, EngineError if the backend fails.
+        Raises MidspanError if the prompt, with `starts_with` where it must go there, does not fit the context,
+        EngineError if the backend fails.
         """
         ...
 

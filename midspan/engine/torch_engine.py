@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from midspan.engine.assemble import Assembler
+from midspan.engine.assemble import Assembler, stream_healed
 from midspan.engine.protocol import (
     GenerateRequest,
     Generation,
@@ -40,8 +40,19 @@ class TorchEngine:
         self._model = model
         self._control_ids = {tokenizer.special(special) for special in tokenizer.specials}
 
-    async def stream(self, request: GenerateRequest) -> Stream:
-        """Generate: deltas, then one Generation; see `Engine.stream`. Each token is computed in a worker thread."""
+    def stream(self, request: GenerateRequest) -> Stream:
+        """Generate: deltas, then one Generation; see `Engine.stream`."""
+        return stream_healed(self._stream_once, request, self.tokenizer)
+
+    async def generate(self, request: GenerateRequest) -> Generation:
+        """Generate and wait for the end."""
+        return await collect(self.stream(request))
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+    async def _stream_once(self, request: GenerateRequest) -> Stream:
+        """One generation, each token in a worker thread. Raises StartMismatch if the healed text is not complete."""
         import torch
 
         room = token_room(request, self.context_length)
@@ -73,9 +84,9 @@ class TorchEngine:
             if assembler.stopped:
                 reason = "stop"
                 break
-        complete = assembler.finish() if not owed else None
-        if complete is not None:
-            yield complete
+        delta = assembler.finish()
+        if delta is not None:
+            yield delta
         yield Generation(
             text=assembler.text,
             logprobs=assembler.logprobs,
@@ -86,13 +97,6 @@ class TorchEngine:
             generate_ms=(time.perf_counter() - started) * 1000 - prompt_ms,
             completion_tokens=len(ids) - len(request.prompt) + (reason == "end"),
         )
-
-    async def generate(self, request: GenerateRequest) -> Generation:
-        """Generate and wait for the end."""
-        return await collect(self.stream(request))
-
-    async def close(self) -> None:
-        """Nothing to release."""
 
     def _next(
         self, ids: list[int], owed: bytes, request: GenerateRequest, random: "torch.Generator"

@@ -74,7 +74,7 @@ async def _evaluate(context: StageContext, stage: str, cases: list[Case]) -> lis
     try:
         with context.progress.task(f"evaluate {stage}", len(cases)) as task:
             return await run_cases(
-                Completer(engine, recipe.prompt),
+                Completer(engine, recipe.prompt, pin=False),
                 cases,
                 lambda: projects(context.inputs["data"], "test"),
                 recipe.eval.max_new_tokens,

@@ -4,6 +4,7 @@ Long text is encoded block by block and no further than the room reaches; blocks
 the user types elsewhere. A line that is too long for the room by its bytes alone is not encoded at all.
 """
 
+import math
 from dataclasses import dataclass
 
 from midspan.context.lines import blocks, split_lines
@@ -31,7 +32,9 @@ def fit_head(tokenizer: Tokenizer, text: str, room: int) -> Fitted:
     """As many whole lines from the start of `text` as `room` tokens hold."""
     ids: list[int] = []
     kept: list[str] = []
-    for block in blocks(split_lines(text), HEAD_BLOCK_LINES):
+    # What is behind the line that reaches beyond all the room could hold makes no difference, and may be megabytes.
+    reach = text.find("\n", room * tokenizer.longest_token) + 1 or len(text)
+    for block in blocks(split_lines(text[:reach]), HEAD_BLOCK_LINES):
         encoded = _encode(tokenizer, block, room - len(ids))
         if encoded is not None:
             ids += encoded
@@ -47,30 +50,60 @@ def fit_head(tokenizer: Tokenizer, text: str, room: int) -> Fitted:
     return Fitted(tuple(ids), "".join(kept))
 
 
-def fit_tail(tokenizer: Tokenizer, text: str, room: int, step: int) -> Fitted:
+def fit_tail(tokenizer: Tokenizer, text: str, room: int, step: int, lead: str = "") -> Fitted:
     """As many whole lines from the end of `text` as `room` tokens hold, beginning at a multiple of `step` lines.
 
     Multiples are counted from the start of `text`, so text that grows at its end is cut at the same place for some
     lines. If not even the lines since the last multiple fit, the cut moves line by line, and within the last line if
-    that alone is too long: what is next to the caret is always kept.
+    that alone is too long: what is next to the caret is always kept. What is kept, unless empty, is headed by `lead`.
     """
+    parts = _tail_parts(tokenizer, text, room - (len(tokenizer.encode_block(lead)) if lead else 0), step)
+    if lead and parts:
+        parts[0] = with_lead(tokenizer, lead, parts[0])
+    return Fitted(tuple(id for part in parts for id in part.ids), "".join(part.text for part in parts))
+
+
+def fit_grown(tokenizer: Tokenizer, text: str, start: int, room: int, step: int, lead: str = "") -> Fitted:
+    """The end of `text` from `start` on, which was cut there before some characters came or went at its end.
+
+    If that is more than `room` tokens hold, or less than half of it though more could be shown, a new start is chosen
+    that leaves a quarter of the room free: so it moves seldom, and then far.
+    """
+    grown = fit_tail(tokenizer, text[start:], room, step, lead)
+    whole = len(grown.text) == len(text) - start + (len(lead) if grown.text else 0)
+    if whole and (start == 0 or len(grown.ids) >= room / 2):
+        return grown
+    return fit_tail(tokenizer, text, math.ceil(room * 3 / 4), step, lead)
+
+
+def with_lead(tokenizer: Tokenizer, lead: str, fitted: Fitted) -> Fitted:
+    """`fitted` headed by `lead`, encoded together unless that takes more tokens than the two have apart."""
+    together = tokenizer.encode_block(lead + fitted.text)
+    apart = tokenizer.encode_block(lead) + fitted.ids
+    return Fitted(together if len(together) <= len(apart) else apart, lead + fitted.text)
+
+
+def _tail_parts(tokenizer: Tokenizer, text: str, room: int, step: int) -> list[Fitted]:
+    """The blocks of lines of `fit_tail`, in the order of the text."""
     lines = split_lines(text)
-    parts: list[tuple[int, ...]] = []
+    parts: list[Fitted] = []
     start = len(lines)
     left = room
     while start:
         above = (start - 1) // step * step
-        encoded = _encode(tokenizer, "".join(lines[above:start]), left)
+        block = "".join(lines[above:start])
+        encoded = _encode(tokenizer, block, left)
         if encoded is None:
             break
-        parts.append(encoded)
+        parts.append(Fitted(encoded, block))
         left -= len(encoded)
         start = above
     if parts or not lines:
-        return Fitted(tuple(id for part in reversed(parts) for id in part), "".join(lines[start:]))
+        return parts[::-1]
     if step > 1:
-        return fit_tail(tokenizer, text, room, 1)
-    return _fit_line_end(tokenizer, lines[-1], room)
+        return _tail_parts(tokenizer, text, room, 1)
+    line_end = _fit_line_end(tokenizer, lines[-1], room)
+    return [line_end] if line_end.text else []
 
 
 def _fit_line_end(tokenizer: Tokenizer, line: str, room: int) -> Fitted:

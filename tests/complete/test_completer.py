@@ -12,16 +12,17 @@ import tiny_model
 from tiny_model import LESSONS, Lesson
 
 from midspan.complete.completer import Completer, CompletionRequest, Suggestion, wants_block
+from midspan.context.project import File, Project
 from midspan.engine.open import open_engine
 from midspan.errors import MidspanError
 from midspan.prompt.build import make_prompt
 
 
-def with_completer(path: Path, use: Callable[[Completer], Awaitable[object]]) -> None:
+def with_completer(path: Path, use: Callable[[Completer], Awaitable[object]], **options) -> None:
     async def run() -> None:
         engine = await open_engine(str(path), runs=Path("none"), threads=1)
         try:
-            await use(Completer(engine))
+            await use(Completer(engine, **options))
         finally:
             await engine.close()
 
@@ -70,7 +71,7 @@ def test_prompt_is_the_one_of_training(taught_gguf):
             path=lesson.path,
             prefix=lesson.prefix,
             suffix=lesson.suffix,
-            strategy="rag",
+            strategy=tiny_model.CONFIG.strategy,
             config=tiny_model.CONFIG,
         )
         assert (await completer.complete(request_of(lesson))).prompt == prompt
@@ -84,7 +85,7 @@ def test_generation_stops_where_the_suggestion_ends(taught_gguf):
         assert loop.stop_reason == "stop"
         far = await completer.complete(request_of(LESSONS["two_lines"], caret="line"))
         assert (far.text, far.stop_reason) == ("result = a + b", "stop")
-        size = len(completer.engine.tokenizer.encode("result = a + b\n    return"))
+        size = len(completer.engine.tokenizer.encode("result = a + b\n    return result"))
         short = await completer.complete(request_of(LESSONS["two_lines"], max_new_tokens=size))
         assert (short.text, short.stop_reason) == ("result = a + b", "length")
 
@@ -109,6 +110,24 @@ def test_typing_along_keeps_the_cache_warm(taught_gguf):
         assert suggestion.prompt_tokens - suggestion.cached_tokens <= 2
 
     with_completer(taught_gguf, use)
+
+
+@pytest.mark.parametrize("pin", [True, False])
+def test_context_stays_while_typing_if_it_is_pinned(taught_gguf, pin):
+    calls = {animal: "".join(f"{animal}.call({number})\n" for number in range(150)) for animal in ("cat", "dog")}
+    project = Project.of("zoo", [File(f"{animal}.py", text) for animal, text in calls.items()])
+    config = tiny_model.CONFIG.model_copy(update={"max_tokens": 500, "strategy": "rag"})
+
+    async def use(completer: Completer) -> None:
+        prompts = []
+        for prefix in (calls["cat"][:600], calls["cat"][:600] + "\n" + calls["dog"][:200]):
+            request = CompletionRequest("zoo.py", prefix, "", project, max_new_tokens=1)
+            await asyncio.gather(*(completer.complete(request) for _ in range(3)))
+            prompts.append((await completer.complete(request)).prompt)
+        shown = [{part.path for part in prompt.parts if part.kind == "context"} for prompt in prompts]
+        assert shown == [{"cat.py"}, {"cat.py"} if pin else {"dog.py"}]
+
+    with_completer(taught_gguf, use, config=config, pin=pin)
 
 
 def test_cancelling_frees_the_engine(taught_gguf):

@@ -101,19 +101,49 @@ def test_logprobs_are_those_of_the_reference_engine(taught_gguf, taught_hf):
     with_engine(taught_gguf, use)
 
 
-@pytest.mark.parametrize("start", [" x", "é🙂", "𝔸日本", '"\\\n\t', "}])'", "a\x7f\x01b", "\ud7ff\uffff", "a\0b"])
-def test_any_text_can_be_made_to_come_first(taught_gguf, taught_hf, start):
+STARTS = (
+    *(" x", "}])'", "a\x7f\x01b", '"\\\n\t', "[^\\x00]*"),
+    *("    ", "\n\n    ", "\t\t\r\n  ", " " * 64, "\xa0\u2003"),
+    *("é🙂", "𝔸日本", "👩\u200d👧🏽", "cafe\u0301", "\ud7ff\uffff", "\ufffd", "\x85\u2028\u2029\x0b\x1c"),
+)
+
+
+def test_any_text_can_be_made_to_come_first(taught_gguf, taught_hf):
     reference = open_torch(taught_hf)
 
     async def use(engine: LlamaCppEngine) -> None:
         ids = prompt_of(engine.tokenizer, "block").ids
-        free = GenerateRequest(ids + engine.tokenizer.encode(start), 4)
-        for one in (engine, reference):
+        for start in STARTS:
             request = GenerateRequest(ids, len(start.encode()) + 4, starts_with=start)
-            generation = await one.generate(request)
-            assert not generation.text.startswith(start)
-            if "\0" in start and one is engine:
-                assert generation.text.startswith((await engine.generate(free)).text[:1])
+            ours, theirs = await engine.generate(request), await reference.generate(request)
+            # The whole prompt, not one with the text at its end: the text was generated, not prefilled.
+            assert ours.prompt_tokens == theirs.prompt_tokens == len(ids), start
+            assert (ours.text, ours.completion_tokens) == (theirs.text, theirs.completion_tokens), start
+            assert ours.completion_tokens > len(ours.logprobs)
+
+    with_engine(taught_gguf, use)
+
+
+@pytest.mark.parametrize(
+    ("start", "max_tokens", "with_torch"),
+    [("a\0b", 8, False), ("<fim_middle>a", 20, False), ("zebra crossing", 2, True), ("語", 1, True)],
+)
+def test_text_that_cannot_be_made_to_come_first_is_prefilled(taught_gguf, taught_hf, start, max_tokens, with_torch):
+    reference = open_torch(taught_hf)
+
+    async def use(engine: LlamaCppEngine) -> None:
+        ids = prompt_of(engine.tokenizer, "block").ids
+        request = GenerateRequest(ids, max_tokens, starts_with=start)
+        free = GenerateRequest(ids + engine.tokenizer.encode(start), max_tokens)
+        full = GenerateRequest([ids[0]] * (engine.context_length - 1), 1, starts_with=start)
+        for one in (engine, reference) if with_torch else (engine,):
+            result, expected = await one.generate(request), await one.generate(free)
+            assert (result.text, result.stop_reason) == (expected.text, expected.stop_reason)
+            assert result.prompt_tokens == len(free.prompt)
+            with pytest.raises(MidspanError, match="lower prompt"):
+                await one.generate(full)
+        if not with_torch:
+            assert (await reference.generate(request)).prompt_tokens == len(ids)
 
     with_engine(taught_gguf, use)
 

@@ -57,6 +57,9 @@ def test_learnt_completions_come_back(taught_gguf, prompt_as):
             assert (result.text, result.stop_reason) == (lesson.middle, "end"), name
             assert result.logprobs and all(value <= 0 for value in result.logprobs)
             assert result.completion_tokens > 0
+        body = engine._body(GenerateRequest([1], 1))
+        stops = {engine.tokenizer.token_bytes(id).decode() for id in body["stop_token_ids"]}
+        assert stops == set(FORMATS["mellum"].ends)
 
     with_server(taught_gguf, use, prompt_as=prompt_as)
 
@@ -74,10 +77,11 @@ def test_text_the_model_would_not_begin_with_is_prefilled(taught_gguf):
             strategy="none",
             config=tiny_model.CONFIG,
         ).ids
-        forced = await engine.generate(GenerateRequest(ids, 6, starts_with="zebra"))
-        free = await engine.generate(GenerateRequest(ids + engine.tokenizer.encode("zebra"), 6))
-        assert forced.text == free.text
-        assert forced.prompt_tokens == free.prompt_tokens
+        for text in ("zebra", "        ", "\n\r\n", "\u2028\x85", "👩\u200d👧🏽", "e\u0301", "\0", '"\\'):
+            forced = await engine.generate(GenerateRequest(ids, 6, starts_with=text))
+            free = await engine.generate(GenerateRequest(ids + engine.tokenizer.encode(text), 6))
+            assert (forced.text, forced.stop_reason) == (free.text, free.stop_reason)
+            assert forced.prompt_tokens == free.prompt_tokens
 
     with_server(taught_gguf, use)
 

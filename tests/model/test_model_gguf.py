@@ -1,6 +1,8 @@
 import json
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 import gguf
 import httpx
@@ -14,6 +16,7 @@ from midspan.model.checkpoint import save_hf
 from midspan.model.gguf_export import export_gguf
 from midspan.model.gguf_metadata import read_metadata
 from midspan.model.gguf_tokenizer import read_tokenizer, rebuild
+from midspan.prompt.formats import detect_format
 from midspan.prompt.tokenizer import Tokenizer
 
 TOLERANCE = 1e-4  # log-probabilities, float32 everywhere and flash attention off; measured 6e-6
@@ -142,6 +145,80 @@ def test_a_foreign_tokenizer_is_rebuilt_as_llama_cpp_has_it():
         for file in source_files()[:10]:
             text = file.read_text()[:10_000]
             assert client.post("/tokenize", json={"content": text}).json()["tokens"] == tokenizer.encode(text)
+
+
+def sentencepiece_file(folder, size=800, **more):
+    """A small model whose vocabulary is SentencePiece's: pieces of code with scores, bytes, control tokens."""
+    counts = Counter()
+    for file in source_files()[:20]:
+        words = file.read_text(errors="replace")[:20_000].replace(" ", "▁").split("\n")
+        for line in words:
+            counts.update(line[at : at + width] for width in range(1, 9) for at in range(0, len(line) - width + 1))
+    counts.update({"▁" * width: 10**6 - width for width in (2, 4, 8, 3, 16)})
+    characters = sorted(piece for piece in counts if len(piece) == 1)
+    learnt = [piece for piece, _ in counts.most_common() if len(piece) > 1]
+    head = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    controls = ["▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>"]
+    pieces = learnt[: size - len(head) - len(characters) - len(controls)] + characters
+    tokens = [*head, *pieces, *controls]
+    types = gguf.TokenType
+    kinds = [types.UNKNOWN, types.CONTROL, types.CONTROL, *[types.BYTE] * 256]
+    kinds += [types.NORMAL] * len(pieces) + [types.CONTROL] * len(controls)
+    scores = [0.0] * len(head) + [-float(place) for place in range(len(pieces))] + [0.0] * len(controls)
+    _, plain = export(folder, "tied")
+    path = folder / "sentencepiece.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    for key, value in read_metadata(plain).items():
+        if key.startswith("llama.") and not key.endswith("vocab_size"):
+            (writer.add_uint32 if isinstance(value, int) else writer.add_float32)(key, value)
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores(scores)
+    writer.add_token_types(kinds)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_add_bos_token(False)
+    for key, value in more.items():
+        writer.add_bool(f"tokenizer.ggml.{key}", value)
+    for tensor in gguf.GGUFReader(plain).tensors:
+        writer.add_tensor(tensor.name, np.array(tensor.data), raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_a_sentencepiece_tokenizer_is_rebuilt_as_llama_cpp_has_it(tmp_path):
+    path = sentencepiece_file(tmp_path, add_space_prefix=False)
+    tokenizer = read_tokenizer(path)
+    assert not tokenizer.leading_blank
+    assert detect_format(tokenizer).family == "codellama"
+    random = Random(0)
+    texts = [file.read_text(errors="replace")[:8_000] for file in source_files()[:12]]
+    texts += ["naïve „Größe“ 中文 🙂\u00a0x", "\t\tif (a<=b)\r\n  {}\r\n", "▁<PRE> <s> <0x0A>"]
+    texts += ["".join(random.choices("  \n=-ab(", k=200)) for _ in range(50)]
+    with llama_server(path) as client:
+        for text in texts:
+            given = {"content": text.replace("▁", "_"), "parse_special": False}
+            assert client.post("/tokenize", json=given).json()["tokens"] == tokenizer.encode(given["content"]), text
+            assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_a_sentencepiece_file_says_whether_texts_begin_with_a_blank(tmp_path):
+    assert read_tokenizer(sentencepiece_file(tmp_path)).leading_blank
+
+
+def test_pieces_of_blanks_that_cannot_be_rebuilt_are_refused(tmp_path):
+    path = sentencepiece_file(tmp_path)
+    metadata = read_metadata(path)
+    types = list(metadata["tokenizer.ggml.token_type"])
+    types[metadata["tokenizer.ggml.tokens"].index("▁▁")] = gguf.TokenType.USER_DEFINED
+    with pytest.raises(MidspanError, match="runs of blanks"):
+        read_tokenizer(path, metadata | {"tokenizer.ggml.token_type": types})
+    with pytest.raises(MidspanError, match="kind 'bert'"):
+        read_tokenizer(path, metadata | {"tokenizer.ggml.model": "bert"})
 
 
 def test_broken_files_are_named(tmp_path):

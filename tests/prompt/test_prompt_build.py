@@ -3,13 +3,13 @@ import textwrap
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midspan.context.project import Chunk, File, Project
 from midspan.errors import MidspanError
 from midspan.fim.split import Split
-from midspan.prompt.budget import fit_head, fit_tail, step_lines
+from midspan.prompt.budget import fit_grown, fit_head, fit_tail, step_lines
 from midspan.prompt.build import Prompt, build_prompt, context_budget, fim_document, make_prompt, target_ids
 from midspan.prompt.formats import Format
 from midspan.prompt.tokenizer import SPECIAL_TOKENS, Tokenizer
@@ -169,8 +169,7 @@ def test_the_best_chunks_are_kept_whatever_their_order_in_the_prompt(tokenizer: 
 def test_a_line_without_end_is_cut_next_to_its_start(tokenizer: Tokenizer, format: Format) -> None:
     line = "".join(f"語{number}(" for number in range(20_000))
     prompt = build_prompt(tokenizer, format, path="x.js", prefix=line, suffix=line, chunks=[], config=CONFIG)
-    kept = part(prompt, "prefix")
-    assert line.endswith(kept)
+    assert line.endswith(part(prompt, "prefix") + prompt.healed)
     assert 300 < len(prompt.ids) <= 512
     assert part(prompt, "suffix") == ""
 
@@ -196,6 +195,27 @@ def test_fitting_keeps_as_many_lines_as_the_room_holds(tokenizer: Tokenizer, lin
     for fitted in (head, tail):
         assert list(fitted.ids) == tokenizer.encode(fitted.text)
         assert len(fitted.ids) <= room
+
+
+@settings(max_examples=40)
+@given(room=st.integers(0, 300), step=st.integers(1, 9), lead=st.sampled_from(["", " "]), part=st.integers(10, 60))
+def test_grown_text_is_shown_from_where_it_was(
+    tokenizer: Tokenizer, room: int, step: int, lead: str, part: int
+) -> None:
+    text, start, moves = SOURCE[:3000], 0, 0
+    for end in range(part, len(text), part):
+        fitted = fit_grown(tokenizer, text[:end], start, room, step, lead)
+        shown = fitted.text.removeprefix(lead)
+        assert text[:end].endswith(shown)
+        assert shown or room < 2
+        assert len(fitted.ids) <= room
+        if end - len(shown) != start:
+            moves += 1
+            assert len(fitted.ids) <= room * 3 / 4 + 1
+        start = end - len(shown)
+    # Steps are far if whole blocks of lines fit into a quarter of the room.
+    if room >= 200 and step == 1:
+        assert moves <= 4 * len(tokenizer.encode(text)) / room + 1
 
 
 def test_a_long_prefix_is_cut_in_steps(tokenizer: Tokenizer, format: Format) -> None:
@@ -277,10 +297,10 @@ def test_typing_along_a_word_changes_only_what_is_healed(tokenizer: Tokenizer, f
             strategy="rag",
             config=CONFIG,
         )
-        for prefix, suffix in session("wrapped_lines2", SOURCE[:3000] + "\nx = ", "\n" + SOURCE[3000:])
+        for prefix, suffix in session("rapped", SOURCE[:3000] + "\nx = w", "\n" + SOURCE[3000:])
     ]
     assert len({tuple(prompt.ids) for prompt in prompts}) == 1
-    assert [prompt.healed for prompt in prompts] == [" wrapped_lines2"[: end + 1] for end in range(15)]
+    assert [prompt.healed for prompt in prompts] == [" wrapped"[: end + 2] for end in range(7)]
 
 
 def test_same_file_same_caret_same_prompt(tokenizer: Tokenizer, format: Format) -> None:

@@ -9,7 +9,6 @@ from tokenizers import Tokenizer as Plain
 
 from midspan.errors import MidspanError
 from midspan.prompt.formats import FORMATS, detect_format
-from midspan.prompt.heal import MAX_CUT, heal
 from midspan.prompt.tokenizer import SPECIAL_TOKENS, Tokenizer
 
 CODE = st.text(alphabet="ab_ \t\n\r(){}.=0é한語\u0301\u200d😀<|>", max_size=80)
@@ -100,55 +99,3 @@ def test_the_family_is_detected_by_control_tokens_or_refused(tokenizer: Tokenize
     assert detect_format(tokenizer) == FORMATS["mellum"]
     with pytest.raises(MidspanError, match="mellum"):
         detect_format(Tokenizer.from_json(other_family))
-
-
-@pytest.mark.parametrize(
-    ("prefix", "kept", "cut"),
-    [
-        ("", "", ""),
-        ("return", "", "return"),
-        ("x = retu", "x =", " retu"),
-        ("x = ", "x =", " "),
-        ("x =  y", "x = ", " y"),
-        ("foo.ba", "foo.", "ba"),
-        ("foo(", "foo(", ""),
-        ("if a:\n    re", "if a:\n   ", " re"),
-        ("if a {\n\t\tre", "if a {\n\t", "\tre"),
-        ("a\nb", "a\n", "b"),
-        ("a\r\nb1_", "a\r\n", "b1_"),
-        ("x = größe", "x =", " größe"),
-        ("(" + "a" * 64, "(", "a" * 64),
-        ("(" + "a" * 65, "(" + "a" * 64, "a"),
-        (" " + "a" * 64, "", " " + "a" * 64),
-        (" " + "a" * 200, " " + "a" * 192, "a" * 8),
-    ],
-)
-def test_healing(prefix: str, kept: str, cut: str) -> None:
-    assert heal(prefix) == (kept, cut)
-
-
-@given(st.one_of(st.text(), CODE, st.text(alphabet="a_ ", max_size=300)))
-def test_healing_loses_nothing_and_is_bounded(prefix: str) -> None:
-    kept, cut = heal(prefix)
-    assert kept + cut == prefix
-    assert len(cut) <= MAX_CUT + 1
-    assert "\n" not in cut
-
-
-@given(before=CODE, word=st.text(alphabet="abc_19é", min_size=1, max_size=MAX_CUT))
-def test_typing_along_a_word_keeps_the_border(before: str, word: str) -> None:
-    start = len(heal(before + " ")[0])
-    for end in range(len(word) + 1):
-        assert heal(before + " " + word[:end]) == (before, " " + word[:end])
-    assert start == len(before)
-
-
-@given(before=CODE, word=st.text(alphabet="abcé", max_size=MAX_CUT), after=CODE)
-def test_the_border_after_healing_is_one_of_the_whole_texts(
-    tokenizer: Tokenizer, before: str, word: str, after: str
-) -> None:
-    """Prompt and target together are the tokens of the uncut line, wherever in a word the caret stood."""
-    kept, cut = heal(before + "(" + " " + word)
-    assert tokenizer.encode(kept) + tokenizer.encode(cut + "x\n" + after) == tokenizer.encode(
-        kept + cut + "x\n" + after
-    )
