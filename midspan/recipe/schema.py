@@ -132,7 +132,7 @@ class FimConfig(Section):
     end: CutWeights = CutWeights()
 
 
-Strategy = Literal["none", "iou", "path_distance", "rag"]
+Strategy = Literal["none", "iou", "path_distance", "rag", "coverage"]
 
 
 class PromptConfig(Section):
@@ -144,7 +144,7 @@ class PromptConfig(Section):
     context_share: Share = 0.5
     suffix_share: Share = 0.15
     """Upper shares of the budget for context files and suffix; the prefix takes the rest and what they leave."""
-    strategy: Strategy = "rag"
+    strategy: Strategy = "coverage"
     """Strategy used at inference (training mixes several, see `[sft] strategies`)."""
     heal: bool = True
     """Cut the prompt back to a safe token border and make the generation reproduce the cut text."""
@@ -198,13 +198,37 @@ class SftConfig(TrainConfig):
     """Stage `sft`: syntax-cut middles with project context; loss on the middle and its end token only."""
 
     strategies: dict[Strategy, Annotated[float, Field(ge=0)]] = {
-        "none": 0.25,
-        "iou": 0.25,
-        "path_distance": 0.25,
-        "rag": 0.25,
+        "none": 0.2,
+        "iou": 0.2,
+        "path_distance": 0.2,
+        "rag": 0.2,
+        "coverage": 0.2,
     }
     """Weights with which the context strategies are mixed."""
     examples_per_file: Positive = 1
+
+
+class LlmJudgeConfig(Section):
+    """The judge `llm` of stage `prefer`: which chat model compares completions, and what it may cost."""
+
+    model: str = ""
+    """The model's name at the endpoint; must be set where this judge is used."""
+    endpoint: str = "http://127.0.0.1:8000/v1"
+    """Base address of an OpenAI-compatible server."""
+    api_key_env: str = "MIDSPAN_JUDGE_KEY"
+    """Name of the environment variable with the API key; servers without keys need none."""
+    comparisons_per_case: Positive = 6
+    samples: Positive = 1
+    """Answers per order of a comparison; the majority counts."""
+    max_calls: Positive = 20_000
+    max_tokens: Positive = 50_000_000
+    """Budget: calls, and tokens in and out together; what it does not cover gets no verdict."""
+    price_in: Annotated[float, Field(ge=0)] = 0.0
+    price_out: Annotated[float, Field(ge=0)] = 0.0
+    """Prices of a million tokens, in whatever currency."""
+    concurrency: Positive = 4
+    timeout_s: PositiveFloat = 120.0
+    """Seconds one answer may take."""
 
 
 class PreferConfig(Section):
@@ -213,8 +237,9 @@ class PreferConfig(Section):
     cases: Positive = 10_000
     temperatures: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.2, 0.6, 1.0)
     samples_per_temperature: Positive = 2
-    judge: Literal["reference"] = "reference"
-    """`reference` compares with the true middle."""
+    judge: Literal["reference", "llm"] = "reference"
+    """`reference` compares with the true middle; `llm` asks a chat model, see `[prefer.llm]`."""
+    llm: LlmJudgeConfig = LlmJudgeConfig()
     min_margin: Share = 0.15
     """Least difference of the judge's scores (0 to 1) within a pair."""
     include_truth: bool = False
@@ -222,15 +247,37 @@ class PreferConfig(Section):
     max_pairs_per_case: Positive = 2
     max_new_tokens: Positive = 256
 
+    @model_validator(mode="after")
+    def _has_model(self) -> "PreferConfig":
+        if self.judge == "llm" and not self.llm.model:
+            raise ValueError('prefer.judge "llm" needs prefer.llm.model, the name of the chat model')
+        return self
+
+
+DpoLoss = Literal["sigmoid", "sigmoid_norm", "ipo", "robust"]
+
 
 class DpoConfig(TrainConfig):
     """Stage `dpo` (arXiv 2305.18290); `tokens` counts both sides of the pairs."""
 
-    loss: Literal["sigmoid", "sigmoid_norm"] = "sigmoid_norm"
-    """`sigmoid_norm` divides each side's log-probability by its number of tokens."""
+    loss: DpoLoss = "sigmoid_norm"
+    """`sigmoid_norm` and `ipo` divide each side's log-probability by its number of tokens; formulas in
+    `train.losses`."""
     beta: PositiveFloat = 0.1
+    label_flips: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    """Assumed share of pairs whose sides are the wrong way round (`robust` only)."""
     sft_weight: Annotated[float, Field(ge=0)] = 0.1
     """Weight of the negative log-likelihood of the chosen side, added to the loss."""
+    checkpoint_steps: Positive = 50
+    valid_steps: Positive = 50
+    """Validation, which comes with every checkpoint here, also measures the held-out pairs and the limits below."""
+    valid_pairs: Positive = 64
+    """Pairs held out of training, by case; never more than a tenth of all."""
+    max_kl: PositiveFloat = 1.0
+    """Training stops beyond this distance from the reference, in nats per token, and keeps the last weights that
+    were within the limits."""
+    max_valid_increase: PositiveFloat = 0.1
+    """The same for validation bits per byte above those of the reference."""
 
 
 class ExportConfig(Section):

@@ -1,5 +1,8 @@
 """The one training loop: what differs between pre-training, fine-tuning and DPO is the batches and the loss.
 
+A guard may end the training early. Checkpoints are then written only where it holds, the start among them, so the
+newest one holds the last weights that were good, and those become the stage's result.
+
 A step: its micro-batches, the sum of their losses over the *global* number of counted items (so accumulation and ranks
 change nothing), backward, clipping, both optimizers. The whole state is (weights, optimizer, step): batches are a
 function of the step and there is no dropout, so a run killed at any moment goes on to the same bytes.
@@ -8,7 +11,8 @@ function of the step and there is no dropout, so a run killed at any moment goes
 import json
 import math
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +33,8 @@ from midspan.train.schedule import rate_factor
 from midspan.train.validation import Validation
 
 METRICS_FILE = "metrics.jsonl"
+SHOWN = ("margin", "accuracy", "kl")
+"""Values of an objective that the progress display shows beside the loss."""
 
 
 class Objective(Protocol):
@@ -43,6 +49,28 @@ class Objective(Protocol):
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The sum of the losses of what counts in `batch`, and sums of other values to log."""
+
+
+@dataclass(frozen=True)
+class Exceeded:
+    """A setting whose limit was passed, and by what value."""
+
+    setting: str
+    value: float
+    limit: float
+
+
+class Guard(Protocol):
+    """Says when to stop before the model breaks."""
+
+    def measure(self, model: nn.Module, devices: Devices) -> dict[str, float]:
+        """What is measured beside the validation text; every rank calls it."""
+
+    def exceeded(self, row: Mapping[str, float], valid_first: float) -> Exceeded | None:
+        """The limit passed by a step's metrics, with those of the validation if there was one behind it.
+
+        `valid_first` are the validation bits per byte before the first step.
+        """
 
 
 def spread_evenly(numbers: list[int], micro_batch: int, devices: Devices) -> list[list[int]]:
@@ -61,16 +89,32 @@ def train(
     validation: Validation,
     devices: Devices,
     tokenizer_json: str,
+    guard: Guard | None = None,
 ) -> Metrics:
     """Train `model`, from the last checkpoint if there is one, and write `hf/` and `metrics.jsonl`.
 
+    Where the guard stops the training, the metrics say so (`stopped_by`, `stopped_at`) and describe the weights kept.
     Raises MidspanError when the loss stops being a number.
     """
     spread(model, context.recipe.parallel, config, devices)
     optimizers = optim.make_optimizers(model, config.optimizer)
-    done = resume.load(context.resume, model, optimizers)
-    log = _Log(context.work / METRICS_FILE, done.step, devices.first)
-    valid = math.nan
+    found = resume.load(context.resume, model, optimizers)
+    done = found or resume.Progressed()
+    log = _Log(context.work / METRICS_FILE, done.step if found else -1, devices.first)
+    stopped: Metrics = {}
+
+    def validate() -> dict[str, float]:
+        row = {"valid_bits_per_byte": validation.bits_per_byte(model, devices)}
+        if guard:
+            row |= guard.measure(model, devices)
+        reshard(model)
+        log.write({"step": done.step, **row})
+        return row
+
+    if guard and not found:
+        first = validate()["valid_bits_per_byte"]
+        done = replace(done, valid=first, valid_first=first)
+        resume.save(context.resume, model, optimizers, done, devices)
     with context.progress.task(stage, objective.steps) as task:
         task.advance(done.step)
         for step in range(done.step, objective.steps):
@@ -86,13 +130,23 @@ def train(
                 loss_last=row["loss"],
             )
             log.write({"step": done.step, **row, "tokens": done.tokens, "tokens_per_second": row["tokens"] / seconds})
-            _report(task, row["loss"], row["tokens"] / seconds)
+            _report(task, row, row["tokens"] / seconds)
             last = done.step == objective.steps
-            if last or done.step % config.valid_steps == 0:
-                valid = validation.bits_per_byte(model, devices)
-                reshard(model)
-                log.write({"step": done.step, "valid_bits_per_byte": valid})
-            if not last and done.step % config.checkpoint_steps == 0:
+            checkpoint = not last and done.step % config.checkpoint_steps == 0
+            if last or done.step % config.valid_steps == 0 or (guard and checkpoint):
+                row |= validate()
+                done = replace(done, valid=row["valid_bits_per_byte"])
+            passed = guard.exceeded(row, done.valid_first) if guard else None
+            if passed:
+                stopped = {"stopped_by": passed.setting, "stopped_at": done.step}
+                log.write({"step": done.step, **stopped, "value": passed.value})
+                done = resume.load(context.resume, model, optimizers) or done
+                context.progress.log(
+                    f"{stage}: stopped at step {stopped['stopped_at']} by [{stage}] {passed.setting}:"
+                    f" {passed.value:.4g} is above {passed.limit:g}; the weights of step {done.step} are kept"
+                )
+                break
+            if checkpoint:
                 resume.save(context.resume, model, optimizers, done, devices)
     weights = {name: whole(parameter) for name, parameter in model.named_parameters()}
     if devices.first:
@@ -102,9 +156,10 @@ def train(
         "tokens": done.tokens,
         "loss_first": done.loss_first,
         "loss_last": done.loss_last,
-        "valid_bits_per_byte": valid,
+        "valid_bits_per_byte": done.valid,
         "tokens_per_second": done.tokens / max(done.seconds, 1e-9),
         "seconds": done.seconds,
+        **stopped,
     }
 
 
@@ -144,18 +199,19 @@ def _step(
     return {**row, "lr": factor * config.optimizer.learning_rate, "grad_norm": grad_norm, "tokens": tokens}
 
 
-def _report(task: Task, loss: float, speed: float) -> None:
+def _report(task: Task, row: Mapping[str, float], speed: float) -> None:
     task.advance()
-    task.say(f"loss {loss:.3f}, {speed:,.0f} tokens/s")
+    figures = [f"{name} {row[name]:.3f}" for name in ("loss", *SHOWN) if name in row]
+    task.say(", ".join([*figures, f"{speed:,.0f} tokens/s"]))
 
 
 class _Log:
-    """`metrics.jsonl`, cut back to the step the training goes on from; only the first rank writes."""
+    """`metrics.jsonl`, cut back to the step the training goes on from (-1: nothing); only the first rank writes."""
 
     def __init__(self, path: Path, step: int, active: bool) -> None:
         self.path, self.active = path, active
         if active:
-            lines = path.read_text().splitlines() if step and path.exists() else []
+            lines = path.read_text().splitlines() if path.exists() else []
             kept = [line for line in lines if _step_of(line) <= step]
             aside = path.with_name(path.name + ".partial")
             aside.write_text("".join(line + "\n" for line in kept))

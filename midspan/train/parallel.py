@@ -50,6 +50,12 @@ class Devices:
         dist.all_reduce(total)
         return total.item()
 
+    def sum_tensor(self, values: Tensor) -> Tensor:
+        """Elementwise sum over all ranks, in place."""
+        if self.world > 1:
+            dist.all_reduce(values)
+        return values
+
     @contextmanager
     def first_goes_first(self) -> Iterator[None]:
         """Rank 0 runs the block, then the others: for work whose result is a file."""

@@ -6,6 +6,7 @@ so the number of devices may change in between (cost: rank 0 holds the whole sta
 """
 
 import json
+import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,13 +24,16 @@ PREFIX = "checkpoint-"
 
 @dataclass(frozen=True)
 class Progressed:
-    """How far the training is: after `step` steps."""
+    """How far the training is: after `step` steps. `valid` are bits per byte when last measured, `valid_first` before
+    the first step where that is measured."""
 
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
     loss_first: float = 0.0
     loss_last: float = 0.0
+    valid: float = math.nan
+    valid_first: float = math.nan
 
 
 def save(folder: Path, model: nn.Module, optimizers: list[Optimizer], progressed: Progressed, devices: Devices) -> None:
@@ -57,11 +61,11 @@ def save(folder: Path, model: nn.Module, optimizers: list[Optimizer], progressed
             shutil.rmtree(other)
 
 
-def load(folder: Path, model: nn.Module, optimizers: list[Optimizer]) -> Progressed:
-    """Bring model and optimizers to the newest whole checkpoint; the start if there is none."""
+def load(folder: Path, model: nn.Module, optimizers: list[Optimizer]) -> Progressed | None:
+    """Bring model and optimizers to the newest whole checkpoint; None if there is none."""
     whole_ones = [path for path in folder.glob(PREFIX + "*") if path.suffix != ".partial"]
     if not whole_ones:
-        return Progressed()
+        return None
     newest = max(whole_ones, key=lambda path: int(path.name.removeprefix(PREFIX)))
     tensors = load_file(newest / "state.safetensors")
     parameters = dict(model.named_parameters())

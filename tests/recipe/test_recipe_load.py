@@ -66,6 +66,8 @@ def test_values_from_the_command_line_win(tmp_path):
             ("r.toml:3: data.sources.0.kind: is 'tape'", "'environment'", "'folder'"),
         ),
         ("[prompt]\nmax_tokens = 2000\n", (), ("prompt.max_tokens 2000", "model.context_length 1024")),
+        ('[prefer]\njudge = "llm"\n', (), ("r.toml:2: prefer:", "needs prefer.llm.model")),
+        ("[dpo]\nlabel_flips = 0.5\n", (), ("r.toml:3: dpo.label_flips:", "less than 0.5")),
         ("", ("pretrain.tokens=-1",), ("--set: pretrain.tokens:", "-1", "greater than 0")),
         ("", ("model.heads=7",), ("--set: model:", "multiple of heads 7")),
         ("", ("pretrain",), ("--set pretrain:", "section.key=value")),

@@ -1,6 +1,7 @@
+import json
 import math
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,7 +12,7 @@ from train_samples import recipe
 
 from midspan.model.llama import Llama
 from midspan.recipe.schema import OptimizerConfig
-from midspan.train.losses import cross_entropy_sum, dpo_losses, sequence_logprobs
+from midspan.train.losses import cross_entropy_sum, divergence, dpo_losses, sum_by_row, token_logprobs
 from midspan.train.optimizers import make_optimizers, set_rate
 from midspan.train.rows import IGNORED, Segment, write_rows
 from midspan.train.schedule import rate_factor
@@ -43,40 +44,84 @@ def test_packing_does_not_change_the_loss(tmp_path):
     assert cross_entropy_sum(model, together).item() == pytest.approx(cross_entropy_sum(model, apart).item(), rel=1e-5)
 
 
-def test_sequence_logprobs_sum_the_completion(tmp_path):
+def test_token_logprobs_stand_row_by_row_and_sum_to_the_completion(tmp_path):
     rows = write_rows(
         [[Segment(range(20, 30), counted_from=6)], [Segment(range(50, 55), counted_from=2)]], 16, 0, tmp_path / "r"
     )
-    model, batch = small_model(), rows.batch([0, 1])
-    totals, tokens = sequence_logprobs(model, batch)
+    model, batch = small_model(), rows.batch([0, -1, 1])
+    values, places = token_logprobs(model, batch)
     logprobs = model(batch.ids).log_softmax(-1)
-    assert tokens.tolist() == [4, 3]
-    assert totals[1].item() == pytest.approx(sum(logprobs[1, at - 1, 50 + at].item() for at in (2, 3, 4)), rel=1e-5)
+    assert places.tolist() == [0] * 4 + [2] * 3
+    by_hand = [logprobs[2, at - 1, 50 + at].item() for at in (2, 3, 4)]
+    assert values[4:].tolist() == pytest.approx(by_hand, rel=1e-5)
+    totals = sum_by_row(values, places, 3)
+    assert totals[1] == 0
+    assert totals[2].item() == pytest.approx(sum(by_hand), rel=1e-5)
 
 
-def test_dpo_against_values_by_hand():
-    arguments = torch.tensor([2.0]), torch.tensor([-1.0]), torch.tensor([4]), torch.tensor([2])
-    loss, chosen, rejected = dpo_losses(*arguments, beta=0.5, kind="sigmoid")
-    assert loss.item() == pytest.approx(math.log(1 + math.exp(-1.5)))
-    assert (chosen.item(), rejected.item()) == (1.0, -0.5)
-    loss, chosen, rejected = dpo_losses(*arguments, beta=0.5, kind="sigmoid_norm")
-    assert loss.item() == pytest.approx(math.log(1 + math.exp(-0.5)))
-    assert (chosen.item(), rejected.item()) == (0.25, -0.25)
+GOLDENS = json.loads((Path(__file__).parent / "trl_goldens.json").read_text())
 
 
-@given(st.floats(-50, 50), st.floats(-50, 50), st.integers(1, 90), st.integers(1, 90), st.floats(0.01, 1))
-def test_sigmoid_norm_is_the_formula_of_trl(chosen, rejected, chosen_tokens, rejected_tokens, beta):
-    """As TRL writes it: the log-ratios per token first, then -logsigmoid(beta * difference)."""
-    loss, *_ = dpo_losses(
-        torch.tensor([chosen]),
-        torch.tensor([rejected]),
-        torch.tensor([chosen_tokens]),
-        torch.tensor([rejected_tokens]),
-        beta=beta,
-        kind="sigmoid_norm",
+@pytest.mark.parametrize("golden", GOLDENS["cases"], ids=lambda one: f"{one['kind']}-{one['beta']}-{one['flips']}")
+def test_losses_and_gradients_are_those_of_trl(golden):
+    """Numbers of TRL's own function, see `make_trl_goldens.py`; its loss is the mean over the pairs."""
+    policy = [torch.tensor(row, requires_grad=True) for row in GOLDENS["policy"]]
+    ratios = [row.sum() - sum(known) for row, known in zip(policy, GOLDENS["reference"], strict=True)]
+    tokens = torch.tensor([len(row) for row in policy])
+    losses, chosen, rejected = dpo_losses(
+        torch.stack(ratios[0::2]),
+        torch.stack(ratios[1::2]),
+        tokens[0::2],
+        tokens[1::2],
+        beta=golden["beta"],
+        kind=golden["kind"],
+        label_flips=golden["flips"],
     )
-    delta = np.float32(chosen) / chosen_tokens - np.float32(rejected) / rejected_tokens
-    assert loss.item() == pytest.approx(np.logaddexp(0, -beta * delta), rel=1e-4, abs=1e-5)
+    losses.mean().backward()
+    assert losses.mean().item() == pytest.approx(golden["loss"], rel=1e-5)
+    for row, expected in zip(policy, golden["gradients"], strict=True):
+        assert row.grad.tolist() == pytest.approx(expected, rel=1e-4, abs=1e-7)
+    assert len(chosen) == len(rejected) == len(policy) // 2
+
+
+PAIRS = (torch.tensor([2.0]), torch.tensor([-1.0]), torch.tensor([4]), torch.tensor([2]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss", "rewards"),
+    [
+        ("sigmoid", math.log(1 + math.exp(-1.5)), (1.0, -0.5)),
+        ("sigmoid_norm", math.log(1 + math.exp(-0.5)), (0.25, -0.25)),
+        ("ipo", (0.5 + 0.5 - 1) ** 2, (0.25, -0.25)),
+        ("robust", (0.8 * math.log(1 + math.exp(-1.5)) - 0.2 * math.log(1 + math.exp(1.5))) / 0.6, (1.0, -0.5)),
+    ],
+)
+def test_dpo_against_values_by_hand(kind, loss, rewards):
+    found, chosen, rejected = dpo_losses(*PAIRS, beta=0.5, kind=kind, label_flips=0.2)
+    assert found.item() == pytest.approx(loss, abs=1e-6)
+    assert (chosen.item(), rejected.item()) == pytest.approx(rewards)
+
+
+@given(st.floats(-20, 20), st.floats(0, 0.45), st.floats(0.01, 1))
+def test_robust_is_unbiased_under_flipped_labels(ratio, flips, beta):
+    """Its mean over right and flipped labels is the plain loss of the right label (arXiv 2403.00409, section 3)."""
+
+    def loss(chosen, kind):
+        sides = torch.tensor([chosen], dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+        one = torch.tensor([1])
+        return dpo_losses(*sides, one, one, beta=beta, kind=kind, label_flips=flips)[0].item()
+
+    mean = (1 - flips) * loss(ratio, "robust") + flips * loss(-ratio, "robust")
+    assert mean == pytest.approx(loss(ratio, "sigmoid"), rel=1e-6, abs=1e-9)
+
+
+def test_divergence_estimates_the_kl_of_reference_and_policy():
+    draw = torch.Generator().manual_seed(0)
+    reference, policy = (torch.randn(2, 6, generator=draw).double()).log_softmax(-1)
+    samples = torch.multinomial(reference.exp(), 200_000, replacement=True, generator=draw)
+    exact = (reference.exp() * (reference - policy)).sum().item()
+    assert divergence((policy - reference)[samples]).mean().item() == pytest.approx(exact, rel=0.02)
+    assert (divergence(torch.linspace(-8, 8, 99)) >= 0).all()
 
 
 def test_schedules():

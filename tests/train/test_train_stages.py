@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from train_samples import context, form, inputs, of_split, recipe, tokenizer
@@ -23,7 +21,7 @@ from midspan.model.llama import Llama
 from midspan.prompt.build import make_prompt
 from midspan.recipe.schema import FimConfig
 from midspan.syntax.languages import language_of
-from midspan.train import dpo, pretrain, sft
+from midspan.train import pretrain, sft
 from midspan.train.examples import ExampleMaker
 from midspan.train.packing import document_id
 from midspan.train.rows import open_rows
@@ -213,43 +211,6 @@ def test_fine_tuning_counts_targets_only_and_lowers_their_loss(base, tmp_path):
     assert np.mean(losses[-8:]) < np.mean(losses[:8]) - 0.05
     assert 48_000 < metrics["tokens"] <= 50_000 + 384
     assert load_hf(tmp_path / "sft/hf").config == wanted.model
-
-
-def write_pairs(folder, count=12):
-    """Pairs from real prompts: the truth is chosen, the truth twice over and without end is rejected."""
-    folder.mkdir()
-    end, rows = tokenizer().special("<|endoftext|>"), []
-    for document in of_split("train")[:count]:
-        lines = document.text.splitlines(keepends=True)
-        truth = tokenizer().encode(lines[2])[:20]
-        prompt = tokenizer().encode("".join(lines[:2]))[:50]
-        rows.append({"prompt_ids": prompt or [end], "chosen_ids": [*truth, end], "rejected_ids": [*truth, *truth, 99]})
-    rows.append({"prompt_ids": [1] * 500, "chosen_ids": [end], "rejected_ids": [2, end]})
-    pq.write_table(pa.Table.from_pylist(rows), folder / "pairs.parquet")
-    return folder
-
-
-@pytest.mark.parametrize("loss", ["sigmoid", "sigmoid_norm"])
-def test_dpo_widens_the_margin(base, tmp_path, loss):
-    stages, _ = base
-    stages = stages | {"sft": stages["pretrain"], "prefer": write_pairs(tmp_path / "prefer")}
-    wanted = recipe(dpo={"loss": loss, "tokens": 20_000, "sft_weight": 0.0})
-    metrics = dpo.run(context(tmp_path / "dpo", stages, wanted))
-    rows = [row for row in rows_of(tmp_path / "dpo") if "loss" in row]
-    assert metrics["pairs"] == 12
-    assert metrics["loss_first"] == pytest.approx(math.log(2), rel=1e-3)
-    assert rows[0]["margin"] == pytest.approx(0, abs=1e-4)
-    assert rows[-1]["margin"] > 0.05
-    assert rows[-1]["accuracy"] > 0.9
-    assert metrics["loss_last"] < metrics["loss_first"]
-    assert np.load(tmp_path / "dpo/resume/reference.npy").shape == (24,)
-
-
-def test_dpo_without_usable_pairs_is_named(base, tmp_path):
-    stages, _ = base
-    stages = stages | {"sft": stages["pretrain"], "prefer": write_pairs(tmp_path / "prefer", 0)}
-    with pytest.raises(MidspanError, match=r"none of the preference pairs fits"):
-        dpo.run(context(tmp_path / "dpo", stages, recipe()))
 
 
 def test_strategies_without_weight_are_named(base, tmp_path):

@@ -61,6 +61,39 @@ def inputs(folder: Path) -> dict[str, Path]:
     return stages
 
 
+def write_pairs(folder: Path, count: int = 12) -> Path:
+    """`pairs.parquet` from real prompts: the truth wins over the truth twice over, without end.
+
+    Two pairs a case, whatever their prompts; one more pair is too long for any row.
+    """
+    folder.mkdir()
+    end, rows = tokenizer().special("<|endoftext|>"), []
+    for number, document in enumerate(of_split("train")[:count]):
+        lines = document.text.splitlines(keepends=True)
+        truth = tokenizer().encode(lines[2])[:20]
+        prompt = tokenizer().encode("".join(lines[:2]))[:50]
+        rows.append(
+            {
+                "case_id": f"case{number // 2}",
+                "prompt_ids": prompt or [end],
+                "chosen_ids": [*truth, end],
+                "rejected_ids": [*truth, *truth, 99],
+                "chosen_source": ("sampled", "shortened", "truth")[number % 3],
+            }
+        )
+    rows.append(
+        {
+            "case_id": "long",
+            "prompt_ids": [1] * 500,
+            "chosen_ids": [end],
+            "rejected_ids": [2, end],
+            "chosen_source": "sampled",
+        }
+    )
+    pq.write_table(pa.Table.from_pylist(rows), folder / "pairs.parquet")
+    return folder
+
+
 def recipe(**changes) -> Recipe:
     """A tiny recipe; `changes` are sections whose entries replace these."""
     train = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from train_samples import context, inputs, recipe
 
-from midspan.train import loop, pretrain, resume, sft
+from midspan.train import dpo, loop, pretrain, resume, sft
 
 
 def die_at_call(function, count, before=lambda *args: None):
@@ -39,11 +39,13 @@ def main() -> None:
         resume.save_file = die_at_call(
             resume.save_file, int(count), before=lambda tensors, path: path.write_bytes(b"half of a file")
         )
-    run = {"pretrain": pretrain.run, "sft": sft.run}[stage]
+    run = {"pretrain": pretrain.run, "sft": sft.run, "dpo": dpo.run}[stage]
     # Only the first rank works in the real folder; the others see it through the rows they read there.
     given = inputs(Path(folder) / f"inputs{os.environ.get('RANK', '')}")
     if stage == "sft":
         given["pretrain"] = Path(folder) / "pretrain"
+    if stage == "dpo":
+        given |= {name: Path(folder).parent / name for name in ("sft", "prefer")}
     metrics = run(context(Path(folder) / stage, given, recipe(**json.loads(changes))))
     if os.environ.get("RANK", "0") == "0":
         (Path(folder) / f"{stage}.json").write_text(json.dumps(metrics))
