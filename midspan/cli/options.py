@@ -20,7 +20,18 @@ ModelOption = Annotated[
         "--model",
         metavar="MODEL",
         envvar="MIDSPAN_MODEL",
-        help="A run's name or directory, a Hugging Face directory or a .gguf file. Default: the newest exported run.",
+        help="A run's name or directory, a Hugging Face directory, a .gguf file, or the URL of an OpenAI-compatible"
+        " server. Default: the newest exported run.",
+    ),
+]
+TokenizerOption = Annotated[
+    Path | None,
+    typer.Option("--tokenizer", metavar="FILE", help="The tokenizer.json of a model behind a URL."),
+]
+FamilyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--family", metavar="NAME", help="The model's prompt format, where its vocabulary fits several of them."
     ),
 ]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from midspan.cli.models import choose_model
-from midspan.cli.options import DEFAULT_RUNS, ModelOption, RunsOption
+from midspan.cli.options import DEFAULT_RUNS, FamilyOption, ModelOption, RunsOption, TokenizerOption
 from midspan.errors import MidspanError
 
 
@@ -23,12 +23,15 @@ def _serve(
     token_file: Annotated[
         Path | None, typer.Option("--token-file", metavar="FILE", help="File with the bearer token that requests need.")
     ] = None,
+    tokenizer: TokenizerOption = None,
+    family: FamilyOption = None,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Serve completions over HTTP (POST /v1/midspan/completions; the OpenAPI page is at /docs)."""
     from midspan.serve.run import serve
 
-    serve(choose_model(model, runs), host=host, port=port, runs=runs, token=_token(token_file))
+    chosen, token = choose_model(model, runs), _token(token_file)
+    serve(chosen, host=host, port=port, runs=runs, token=token, tokenizer=tokenizer, family=family)
 
 
 def _token(file: Path | None) -> str | None:
@@ -43,8 +46,13 @@ def _token(file: Path | None) -> str | None:
     return token
 
 
-def _lsp(model: ModelOption = None, runs: RunsOption = DEFAULT_RUNS) -> None:
+def _lsp(
+    model: ModelOption = None,
+    tokenizer: TokenizerOption = None,
+    family: FamilyOption = None,
+    runs: RunsOption = DEFAULT_RUNS,
+) -> None:
     """Speak the Language Server Protocol on stdin and stdout (textDocument/inlineCompletion)."""
     from midspan.serve.lsp import serve_lsp
 
-    serve_lsp(choose_model(model, runs), runs=runs)
+    serve_lsp(choose_model(model, runs), runs=runs, tokenizer=tokenizer, family=family)

@@ -1,19 +1,60 @@
-"""The candidates of a case: its samples and their shortened versions, each judged and put to the hard checks."""
+"""The candidates of a case: its samples and their shortened versions, put to the hard checks, then to the judge.
 
+What fails a check scores 0 and is not shown to the judge; what the judge says nothing about is no candidate.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from midspan.data.cases import Case
+from midspan.data.corpus import Document
 from midspan.prefer.judges.checks import failed_check
-from midspan.prefer.judges.judge import Judge
+from midspan.prefer.judges.judge import Judge, Verdict
+from midspan.prefer.judges.verbatim import recited
 from midspan.prefer.pairs import Candidate
 from midspan.prefer.sampling import Sampled
 from midspan.prefer.shorten import shorter_versions
+from midspan.recipe.progress import Task
 
 Origin = tuple[Literal["sampled", "shortened", "truth"], bool, float]
+Origins = Mapping[str, Origin]
 
 
-def judged_candidates(case: Case, sampled: Sampled, judge: Judge, include_truth: bool) -> list[Candidate]:
-    """All candidates, no text twice; `include_truth` adds the text that really stood there.
+async def judge_all(
+    cases: Sequence[Case],
+    sampled: Mapping[str, Sampled],
+    judge: Judge,
+    include_truth: bool,
+    training: Callable[[], Iterable[Document]],
+    task: Task,
+) -> dict[str, list[Candidate]]:
+    """The candidates of all cases by case id; `judge.parallel` cases are judged side by side.
+
+    `training()` yields the training text once for the check `verbatim`. The first error of the judge ends the work.
+    """
+    origins = {case.id: candidate_texts(case, sampled[case.id], include_truth) for case in cases}
+    reciting = recited(training(), {case: list(origins[case.id]) for case in cases})
+    judged: dict[str, list[Candidate]] = {}
+    queue = iter(cases)
+
+    async def drain() -> None:
+        for case in queue:
+            judged[case.id] = await judged_candidates(case, origins[case.id], judge, reciting.get(case.id, set()))
+            task.advance()
+            task.say(judge.status())
+
+    workers = [asyncio.create_task(drain()) for _ in range(judge.parallel)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+    return {case.id: judged[case.id] for case in cases}
+
+
+def candidate_texts(case: Case, sampled: Sampled, include_truth: bool) -> dict[str, Origin]:
+    """All texts with their origin, no text twice; `include_truth` adds the text that really stood there.
 
     Without the truth, DPO only moves weight between answers that the model gives already.
     """
@@ -27,8 +68,17 @@ def judged_candidates(case: Case, sampled: Sampled, judge: Judge, include_truth:
                 origins[text] = ("shortened", True, sample.temperature)
     if include_truth and case.middle not in origins:
         origins[case.middle] = ("truth", True, 0.0)
-    verdicts = judge.judge(case, list(origins))
+    return origins
+
+
+async def judged_candidates(case: Case, origins: Origins, judge: Judge, reciting: Iterable[str]) -> list[Candidate]:
+    """The candidates of one case in the order of `origins`; the texts in `reciting` fail the check `verbatim`."""
+    failed = {text: "verbatim" if text in reciting else failed_check(case, text) for text in origins}
+    passing = [text for text in origins if not failed[text]]
+    verdicts: dict[str, Verdict | None] = dict.fromkeys(origins, Verdict(0.0, ""))
+    verdicts.update(zip(passing, await judge.judge(case, passing), strict=True))
     return [
-        Candidate(text, *origin, verdict.score, failed_check(case, text), verdict.reason)
-        for (text, origin), verdict in zip(origins.items(), verdicts, strict=True)
+        Candidate(text, *origin, verdict.score, failed[text], verdict.reason)
+        for text, origin in origins.items()
+        if (verdict := verdicts[text]) is not None
     ]

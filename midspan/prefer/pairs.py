@@ -6,6 +6,11 @@ Within a case a pair (chosen, rejected) is allowed if
 - the rejected one was sampled: what the model never said needs no unlearning;
 - its score exceeds the rejected one's by more than the margin; what fails a hard check counts as score 0.
 
+Over all cases no (language, kind of caret) may have more pairs than its square-root share: with n_g pairs in group g
+and N in all, at most N sqrt(n_g) / sum of the sqrt(n). Groups of one size stay as they are; of groups of different
+sizes only the large ones lose pairs, those with the smallest margins. It is the rule by which cases are drawn
+(`data.cases`), applied once more because cases of some languages and kinds yield more pairs than others.
+
 Length must not give the answer away, or DPO learns mere brevity (or, with sums of log-probabilities, mere length:
 arXiv 2403.19159). Two rules: within a case, pairs whose chosen side is the shorter and pairs whose chosen side is the
 longer take turns; over all cases neither kind may be more than `MAX_DIRECTION_RATIO` times the other, and of the more
@@ -13,10 +18,12 @@ frequent kind those with the smallest margins are left out. Not 1: running on *i
 model, and a pair that cuts it is shorter by nature.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Literal
+from typing import Any, Literal
 
 MIN_CHOSEN_SCORE = 0.4
 MAX_DIRECTION_RATIO = 2.0
@@ -96,12 +103,33 @@ def balance(pairs: Iterable[Pair]) -> list[Pair]:
     set is not emptied. The order is kept.
     """
     pairs = list(pairs)
-    counts = {direction: sum(pair.direction == direction for pair in pairs) for direction in (-1, 1)}
-    allowed = int(MAX_DIRECTION_RATIO * max(1, min(counts.values())))
-    kept: set[int] = {index for index, pair in enumerate(pairs) if pair.direction == 0}
-    for direction in (-1, 1):
-        indexes = [index for index, pair in enumerate(pairs) if pair.direction == direction]
-        kept.update(sorted(indexes, key=lambda index: (-pairs[index].margin, index))[:allowed])
+    counts = Counter(pair.direction for pair in pairs)
+    allowed = int(MAX_DIRECTION_RATIO * max(1, min(counts[-1], counts[1])))
+    return _widest(pairs, [pair.direction for pair in pairs], {0: counts[0], -1: allowed, 1: allowed})
+
+
+def even_out(pairs: Iterable[Pair], groups: Mapping[str, Hashable]) -> list[Pair]:
+    """Cut every group to its square-root share, rounded up; `groups` says the group of each case id.
+
+    No group is emptied, as the share is never below the square root of its size. The order is kept.
+    """
+    pairs = list(pairs)
+    keys = [groups[pair.case_id] for pair in pairs]
+    counts = Counter(keys)
+    roots = sum(map(math.sqrt, counts.values()))
+    # The rounding keeps a share that is a whole number from being lifted by the last bit of a square root.
+    shares = {key: math.ceil(round(len(pairs) * math.sqrt(number) / roots, 9)) for key, number in counts.items()}
+    return _widest(pairs, keys, shares)
+
+
+def _widest(pairs: Sequence[Pair], keys: Sequence[Hashable], allowed: Mapping[Any, int]) -> list[Pair]:
+    """Of the pairs with each key the `allowed` number with the widest margins, in the order given."""
+    left = dict(allowed)
+    kept: set[int] = set()
+    for index in sorted(range(len(pairs)), key=lambda index: (-pairs[index].margin, index)):
+        if left[keys[index]] > 0:
+            left[keys[index]] -= 1
+            kept.add(index)
     return [pair for index, pair in enumerate(pairs) if index in kept]
 
 

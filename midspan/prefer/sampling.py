@@ -27,11 +27,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Sampled:
-    """The different completions of one case, behind the prompt `prompt_ids` whose cut text is `healed`."""
+    """The different completions of one case, behind the prompt `prompt_ids` whose cut text is `healed`.
+
+    `drawn` and `generated` count all completions and their tokens, those that were drawn twice included.
+    """
 
     prompt_ids: list[int]
     healed: str
     samples: tuple[Sample, ...]
+    drawn: int = 0
+    generated: int = 0
 
     def to_record(self) -> dict[str, Any]:
         """JSON values of all fields."""
@@ -40,7 +45,7 @@ class Sampled:
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Sampled":
         """The inverse of `to_record`."""
-        return cls(record["prompt_ids"], record["healed"], tuple(Sample(**sample) for sample in record["samples"]))
+        return cls(**{**record, "samples": tuple(Sample(**sample) for sample in record["samples"])})
 
 
 async def sample_case(
@@ -64,6 +69,7 @@ async def sample_case(
         for number in range(config.samples_per_temperature if temperature > 0 else 1)
     ]
     samples: dict[str, Sample] = {}
+    generated = 0
     for index, (temperature, number) in enumerate(draws):
         generation = await engine.generate(
             GenerateRequest(
@@ -75,11 +81,12 @@ async def sample_case(
                 reuse_cache=index > 0,
             )
         )
+        generated += generation.completion_tokens
         sample = Sample(generation.text, temperature, generation.stop_reason == "end")
         known = samples.get(sample.text)
         if known is None or (sample.ended and not known.ended):
             samples[sample.text] = sample
-    return Sampled(built.ids, built.healed, tuple(samples.values()))
+    return Sampled(built.ids, built.healed, tuple(samples.values()), len(draws), generated)
 
 
 def _sample_seed(seed: int, case_id: str, temperature: float, number: int) -> int:

@@ -13,7 +13,7 @@ from midspan.complete.completer import Suggestion, Timings
 from midspan.prompt.build import Part, Prompt
 
 COMMANDS = ["build", "data", "tokenizer", "pretrain", "sft", "prefer", "dpo", "export", "eval"]
-COMMANDS += ["plan", "runs", "card", "doctor", "serve", "complete", "lsp"]
+COMMANDS += ["plan", "runs", "card", "review", "syntax", "doctor", "serve", "index", "complete", "lsp"]
 
 
 def test_every_command_is_listed_and_explains_itself(capsys, monkeypatch):

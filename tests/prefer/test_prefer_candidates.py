@@ -1,16 +1,29 @@
-from case_samples import MIDDLE, case
+import asyncio
 
-from midspan.prefer.candidates import judged_candidates
+import pytest
+from case_samples import MIDDLE, case, document
+
+from midspan.errors import MidspanError
+from midspan.prefer.candidates import judge_all
+from midspan.prefer.judges.judge import LocalJudge, Verdict
 from midspan.prefer.judges.reference import ReferenceJudge
 from midspan.prefer.pairs import make_pairs
 from midspan.prefer.sampling import Sample, Sampled
 from midspan.prefer.shorten import MAX_VERSIONS, shorter_versions
+from midspan.recipe.progress import Progress
 
 RUN_ON = MIDDLE + "\n\ndef perimeter(radius):\n    return 2 * math.pi * radius\n\n\ndef other(a, b):\n    retu"
 
 
-def judged(*samples, include_truth=False):
-    return judged_candidates(case(), Sampled([1], "", samples), ReferenceJudge(), include_truth)
+def judge_cases(cases, *samples, judge=None, include_truth=False, training=()):
+    sampled = {where.id: Sampled([1], "", samples) for where in cases}
+    with Progress(quiet=True).task("judge", len(cases)) as task:
+        work = judge_all(cases, sampled, judge or ReferenceJudge(), include_truth, lambda: training, task)
+        return asyncio.run(work)
+
+
+def judged(*samples, **options):
+    return judge_cases([case()], *samples, **options)["c1"]
 
 
 def test_a_run_on_completion_is_cut_into_beginnings():
@@ -58,3 +71,64 @@ def test_the_truth_is_a_candidate_only_where_asked_for():
 
 def test_an_empty_text_cut_by_the_limit_is_no_candidate():
     assert judged(Sample("", 0.2, False)) == []
+
+
+class Listener(LocalJudge):
+    """Remembers what it was asked, and says nothing of the texts in `silent`."""
+
+    name = "listener"
+
+    def __init__(self, silent=(), parallel=1, fails=False):
+        self.asked, self.silent, self.parallel, self.fails = [], silent, parallel, fails
+        self.running = self.most = 0
+
+    async def judge(self, case, texts):
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0.001)
+        self.running -= 1
+        if self.fails:
+            raise MidspanError("the judge is gone")
+        self.asked += texts
+        return [None if text in self.silent else Verdict(0.7, "fine") for text in texts]
+
+
+def test_what_fails_a_check_is_not_shown_to_the_judge():
+    judge = Listener()
+    fine, broken = "        return None\n", "        raise ValueError((\n"
+    candidates = judged(Sample(fine, 0.2, True), Sample(broken, 0.8, True), judge=judge)
+    assert judge.asked == [fine]
+    assert [(one.text, one.score, one.failed) for one in candidates] == [(fine, 0.7, ""), (broken, 0.0, "syntax")]
+
+
+def test_what_the_judge_says_nothing_about_is_no_candidate():
+    one, other = "        return 1\n", "        return 2\n"
+    candidates = judged(Sample(one, 0.2, True), Sample(other, 0.2, True), judge=Listener(silent=[one]))
+    assert [candidate.text for candidate in candidates] == [other]
+
+
+def test_a_recited_text_fails():
+    recited = "".join(f"    total_{number} = compute_the_value_of({number}, radius)\n" for number in range(8))
+    training = [document("other", "a.py", f"def f(radius):\n{recited}    return 1\n", "train")]
+    [candidate] = judged(Sample(recited, 0.2, True), training=training)
+    assert candidate.failed == "verbatim" and candidate.value == 0
+    [candidate] = judged(Sample(recited, 0.2, True), training=[document("shapes", "a.py", recited, "train")])
+    assert candidate.failed == ""
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_as_many_cases_side_by_side_as_the_judge_takes_and_all_in_order(parallel):
+    cases = [case(id=f"c{number}") for number in range(7)]
+    judge = Listener(parallel=parallel)
+    found = judge_cases(cases, Sample("        return 1\n", 0.2, True), judge=judge)
+    assert list(found) == [where.id for where in cases]
+    assert judge.most == parallel
+    assert all(len(candidates) == 1 for candidates in found.values())
+
+
+def test_an_error_of_the_judge_ends_the_work():
+    cases = [case(id=f"c{number}") for number in range(7)]
+    judge = Listener(parallel=3, fails=True)
+    with pytest.raises(MidspanError, match="the judge is gone"):
+        judge_cases(cases, Sample("        return 1\n", 0.2, True), judge=judge)
+    assert judge.most == 3

@@ -1,7 +1,10 @@
 import pytest
-from case_samples import MIDDLE, SUFFIX, case
+from case_samples import MIDDLE, SUFFIX, case, document
+from hypothesis import given
+from hypothesis import strategies as st
 
-from midspan.prefer.judges.checks import copies_suffix, failed_check, is_repetitive, is_stub
+from midspan.prefer.judges.checks import adds_secret, copies_suffix, failed_check, is_repetitive, is_stub
+from midspan.prefer.judges.verbatim import recited, windows
 
 BODY = "def area(radius):\n"
 
@@ -19,6 +22,7 @@ def test_the_truth_passes():
         ("        # TODO: handle this\n        return 0\n", "stub"),
         ("        x = 1\n        x = 1\n        x = 1\n", "repetition"),
         ("        return 0\n\n\ndef volume(radius):\n", "copied suffix"),
+        ('        token = "ghp_0123456789abcdefghijABCDEFGHIJ012345"\n        return token\n', "secret"),
         ("        raise ValueError((\n", "syntax"),
     ],
 )
@@ -31,6 +35,8 @@ def test_a_check_the_truth_fails_is_not_applied():
     assert failed_check(stub, "    raise NotImplementedError()\n") == ""
     lines = case(prefix="values = [\n", middle="    0,\n    0,\n    0,\n", suffix="]\n")
     assert failed_check(lines, "    1,\n    1,\n    1,\n") == ""
+    mail = case(prefix="AUTHOR = ", middle='"someone@company.com"\n', suffix="")
+    assert failed_check(mail, '"other@company.com"\n') == ""
 
 
 @pytest.mark.parametrize(
@@ -80,3 +86,50 @@ def test_repetition(text, expected):
 )
 def test_copied_suffix(prefix, text, suffix, expected):
     assert copies_suffix(prefix, text, suffix) == expected
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "suffix", "expected"),
+    [
+        ("KEY = ", '"AKIAQWERTYUIOPASDFGH"\n', "", True),
+        ("def f():\n    password = ", '"qL9#vz2xW81"', "\n", True),
+        ("    password = ", "os.environ['PASSWORD']", "\n", False),
+        ("contact = ", "REDACTED_EMAIL_1", "\n", True),
+        ("mail = 'someone@company.com'  # ", "the owner", "\n", False),
+        ("def ", "area(radius):", "\n", False),
+    ],
+)
+def test_secrets(prefix, text, suffix, expected):
+    assert adds_secret(prefix, text, suffix) == expected
+
+
+LINES = [f"value_{number} = compute_something_with(value_{number - 1}, limit={number})" for number in range(30)]
+NOWHERE = case(prefix="def f(value_0):\n", middle="return 1\n", suffix="\n")
+
+
+def found(text, training_lines, where=NOWHERE, project="other"):
+    texts = document(project, "a.py", "\n".join(["import this", *training_lines, "print(1)"]), "train")
+    return bool(recited([texts], {where: [text]}))
+
+
+@given(st.integers(0, 20), st.integers(1, 10), st.booleans())
+def test_a_text_is_recited_if_enough_of_its_lines_stand_together(start, count, indented):
+    lines = LINES[start : start + count]
+    text = "\n\n".join(("    " if indented else "") + line for line in ["x = 1", *lines, "y = 2"])
+    enough = sum(character.isalnum() for line in lines for character in line) >= 200
+    assert found(text, LINES) == enough
+
+
+def test_what_is_not_recited():
+    text = "\n".join(LINES[:10])
+    assert found(text, LINES)
+    assert not found(text, LINES, project="shapes")
+    assert not found(text, [line for number, line in enumerate(LINES) if number % 3])
+    assert not found(text, LINES, case(prefix="\n".join(LINES) + "\n", middle="x\n", suffix=""))
+    assert not found(text, LINES, case(prefix="", middle=text + "\n", suffix=""))
+    assert not found("\n".join(reversed(LINES[:10])), LINES)
+
+
+def test_the_first_line_is_read_from_its_beginning():
+    where = case(prefix="def f():\n    value_0 = compute", middle="x\n", suffix="\n")
+    assert windows(where, "_something_with(value_-1, limit=0)\n" + "\n".join(LINES[1:10]))[0][0] == LINES[0]

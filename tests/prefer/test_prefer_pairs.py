@@ -1,9 +1,12 @@
+import math
+from collections import Counter
+
 import pytest
 from case_samples import candidate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midspan.prefer.pairs import MAX_DIRECTION_RATIO, MIN_CHOSEN_SCORE, Candidate, Pair, balance, make_pairs
+from midspan.prefer.pairs import MAX_DIRECTION_RATIO, MIN_CHOSEN_SCORE, Candidate, Pair, balance, even_out, make_pairs
 
 CANDIDATES = st.lists(
     st.builds(
@@ -93,3 +96,38 @@ def test_balance_keeps_the_directions_within_the_ratio_and_the_order(rows):
 @pytest.mark.parametrize("direction", [-1, 1])
 def test_one_sided_pairs_are_cut_to_two(direction):
     assert len(balance([pair(0.5, direction, number) for number in range(10)])) == 2
+
+
+GROUPS = st.sampled_from([("python", "line_start"), ("python", "token_middle"), ("go", "line_start"), ("c", "x")])
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), GROUPS), max_size=60))
+def test_no_language_and_kind_has_more_than_its_square_root_share(rows):
+    pairs = [pair(margin, -1, number) for number, (margin, _) in enumerate(rows)]
+    groups = {f"c{number}": group for number, (_, group) in enumerate(rows)}
+    kept = even_out(pairs, groups)
+    before, after = (Counter(groups[one.case_id] for one in some) for some in (pairs, kept))
+    roots = sum(math.sqrt(count) for count in before.values())
+    for group, count in before.items():
+        share = len(pairs) * math.sqrt(count) / roots
+        assert min(count, math.floor(share + 1e-6)) <= after[group] <= share + 1
+        assert after[group] >= math.sqrt(count) - 1e-9
+    assert kept == [one for one in pairs if one in kept]
+    for group in before:
+        lost = [one.margin for one in pairs if groups[one.case_id] == group and one not in kept]
+        held = [one.margin for one in kept if groups[one.case_id] == group]
+        assert not lost or max(lost) <= min(held)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "left"),
+    [((7,), (7,)), ((9, 9, 9), (9, 9, 9)), ((1, 2), (1, 2)), ((100, 4), (87, 4)), ((100, 100, 4), (93, 93, 4))],
+)
+def test_only_groups_that_are_larger_than_others_lose_pairs(sizes, left):
+    groups = [group for group, size in enumerate(sizes) for _ in range(size)]
+    kept = even_out(
+        [pair(0.5, -1, number) for number in range(len(groups))],
+        {f"c{number}": group for number, group in enumerate(groups)},
+    )
+    counts = Counter(groups[int(one.case_id[1:])] for one in kept)
+    assert tuple(counts[group] for group in range(len(sizes))) == left

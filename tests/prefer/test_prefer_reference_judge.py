@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from case_samples import MIDDLE, case
 from hypothesis import given
@@ -16,7 +18,7 @@ BETTER_FIRST = [
 
 
 def scores(*texts, middle=MIDDLE):
-    return [verdict.score for verdict in ReferenceJudge().judge(case(middle=middle), texts)]
+    return [verdict.score for verdict in asyncio.run(ReferenceJudge().judge(case(middle=middle), texts))]
 
 
 def test_nearer_to_the_truth_scores_higher():
@@ -56,5 +58,5 @@ def test_line_agreement_counts_repeated_lines():
 
 
 def test_reasons_hold_no_source_text():
-    [verdict] = ReferenceJudge().judge(case(), ["secret_name = 1"])
+    [verdict] = asyncio.run(ReferenceJudge().judge(case(), ["secret_name = 1"]))
     assert "secret_name" not in verdict.reason

@@ -1,14 +1,18 @@
 import json
+import re
 
 import pyarrow.parquet as pq
 import pytest
 from tiny_run import RECIPE, stage_context, tiny_run
 
 from midspan.errors import MidspanError
+from midspan.prefer.page import LIMIT
 from midspan.prefer.pairs import MIN_CHOSEN_SCORE
 from midspan.prefer.stage import run
 from midspan.prompt.formats import detect_format
 from midspan.prompt.tokenizer import Tokenizer
+from midspan.recipe.progress import Progress
+from midspan.recipe.stage import StageContext
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +47,26 @@ def test_every_pair_obeys_the_rules(inputs, finished):
         assert row["chosen_ids"][-1] == end
         assert tokenizer.decode(row["chosen_ids"][:-1]).endswith(row["chosen_text"])
         assert len(row["prompt_ids"]) <= RECIPE.prompt.max_tokens
-        assert json.loads(row["lineage"])["project"].startswith("train")
+        assert row["project"] == json.loads(row["lineage"])["project"]
+        assert row["project"].startswith("train")
+        assert row["judge"] == "reference"
+        assert row["rejected_source"] == "sampled"
+        assert row["rejected_temperature"] in RECIPE.prefer.temperatures
+
+
+def test_the_page_shows_pairs_of_the_table(finished):
+    text = (finished[0] / "pairs.html").read_text()
+    rows = pq.read_table(finished[0] / "pairs.parquet").to_pylist()
+    assert text.count("<article ") == min(LIMIT, len(rows))
+
+
+def test_it_says_how_fast_it_samples(inputs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("midspan.recipe.progress.LOG_SECONDS", 0)
+    few = RECIPE.model_copy(update={"prefer": RECIPE.prefer.model_copy(update={"cases": 6})})
+    context = stage_context(inputs, tmp_path / "work", few)
+    run(StageContext(few, context.inputs, context.work, Progress()))
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sample completions: 6/6")]
+    assert re.search(r"\d samples/s, [\d,]+ tokens/s$", said[-1])
 
 
 def test_a_killed_run_keeps_what_it_has_does_the_rest_and_gives_the_same_bytes(inputs, finished, tmp_path):
@@ -53,7 +76,8 @@ def test_a_killed_run_keeps_what_it_has_does_the_rest_and_gives_the_same_bytes(i
     (context.resume / "samples.jsonl").write_bytes(journal[:half])
     run(context)
     assert (context.resume / "samples.jsonl").read_bytes() == journal
-    assert (context.work / "pairs.parquet").read_bytes() == (finished[0] / "pairs.parquet").read_bytes()
+    for name in ("pairs.parquet", "pairs.html"):
+        assert (context.work / name).read_bytes() == (finished[0] / name).read_bytes()
 
 
 def test_a_model_that_knows_nothing_gives_a_clear_error(inputs, tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midspan.model.tokenizer import train_tokenizer
-from midspan.prefer.pairs import Pair
+from midspan.prefer.pairs import Candidate, Pair
 from midspan.prefer.sampling import Sample, Sampled
 from midspan.prefer.table import SCHEMA, answer_ids, pair_row, write_pairs
 from midspan.prompt.formats import detect_format
@@ -39,10 +39,23 @@ def test_a_row_fits_the_schema_and_comes_back(tokenizer, tmp_path):
     table = pq.read_table(tmp_path / "pairs.parquet")
     assert table.schema.equals(SCHEMA)
     assert table.to_pylist() == [row]
-    lineage = json.loads(row["lineage"])
-    assert (lineage["project"], lineage["licence"], lineage["chosen"]) == ("shapes", "MIT", "sampled at 0.2")
+    lineage = {"project": "shapes", "path": "shapes/round.py", "licence": "MIT", "source": "folder"}
+    assert json.loads(row["lineage"]) == lineage
+    assert (row["project"], row["licence"], row["language"], row["kind"]) == ("shapes", "MIT", "python", "line_start")
+
+
+def test_a_row_says_of_each_side_where_it_is_from_and_what_the_judge_said(tokenizer):
+    chosen = Candidate("    return 1\n", "truth", True, 0.0, 1.0, "", "as it was")
+    rejected = Candidate("    pass\n", "sampled", True, 0.8, 0.3, "stub", "far off")
+    row = pair_row(
+        Pair("c1", chosen, rejected), case(), Sampled([5], "", ()), "llm", tokenizer, detect_format(tokenizer)
+    )
+    assert (row["chosen_source"], row["chosen_temperature"], row["chosen_reason"]) == ("truth", None, "as it was")
+    assert (row["rejected_source"], row["rejected_temperature"], row["rejected_reason"]) == ("sampled", 0.8, "far off")
+    assert (row["chosen_failed"], row["rejected_failed"]) == ("", "stub")
+    assert (row["chosen_score"], row["rejected_score"], row["margin"], row["judge"]) == (1.0, 0.3, 1.0, "llm")
 
 
 def test_samples_survive_json():
-    sampled = Sampled([1, 2], "he", (Sample("a\u2028b\ud7ff", 0.8, True), Sample("", 0.0, False)))
+    sampled = Sampled([1, 2], "he", (Sample("a\u2028b\ud7ff", 0.8, True), Sample("", 0.0, False)), 5, 120)
     assert Sampled.from_record(json.loads(json.dumps(sampled.to_record()))) == sampled

@@ -1,12 +1,14 @@
 """Hard checks: what fails one of them is never the preferred answer, whatever its score.
 
 A check that the true middle fails too says nothing about the place (the truth may be `pass`, or repeat a line) and is
-not applied there. Cost: two parses of the file per completion, and patterns over the completion.
+not applied there. The check `verbatim`, which needs the training text, is in its own module.
+Cost: two parses of the file per completion, and patterns over the completion.
 """
 
 import re
 
 from midspan.data.cases import Case
+from midspan.data.redact import PLACEHOLDER, redact
 from midspan.syntax.languages import LANGUAGES
 from midspan.syntax.scope import is_broken
 
@@ -36,6 +38,8 @@ def failed_check(case: Case, text: str) -> str:
         return "repetition"
     if copies_suffix(case.prefix, text, case.suffix) and not copies_suffix(case.prefix, case.middle, case.suffix):
         return "copied suffix"
+    if adds_secret(case.prefix, text, case.suffix) and not adds_secret(case.prefix, case.middle, case.suffix):
+        return "secret"
     language = LANGUAGES.get(case.language)
     if is_broken(case.prefix, text, case.suffix, language) and not is_broken(
         case.prefix, case.middle, case.suffix, language
@@ -73,3 +77,16 @@ def copies_suffix(prefix: str, text: str, suffix: str) -> bool:
     if any(map(str.isalnum, following)) and last.rstrip() == following.rstrip():
         return True
     return len(rest.strip()) >= COPIED_CHARACTERS and text.rstrip().endswith(rest.strip())
+
+
+def adds_secret(prefix: str, text: str, suffix: str) -> bool:
+    """Whether `text`, read with the rest of the caret's line, brings a secret, personal data or a mark of removed ones.
+
+    The rules are those of the corpus (`data.redact`); a model trained on it writes its placeholders.
+    """
+    before, after = prefix[prefix.rfind("\n") + 1 :], suffix.partition("\n")[0]
+    return PLACEHOLDER in text or _found(before + text + after) > _found(before + after)
+
+
+def _found(text: str) -> int:
+    return sum(redact(text)[1].values())

@@ -16,17 +16,17 @@ from collections.abc import Sequence
 from rapidfuzz.distance import Levenshtein
 
 from midspan.data.cases import Case
-from midspan.prefer.judges.judge import Verdict
+from midspan.prefer.judges.judge import LocalJudge, Verdict
 
 LINE_WEIGHT, EDIT_WEIGHT, LENGTH_WEIGHT = 0.4, 0.4, 0.2
 
 
-class ReferenceJudge:
+class ReferenceJudge(LocalJudge):
     """Compares with the true middle; needs no model."""
 
     name = "reference"
 
-    def judge(self, case: Case, texts: Sequence[str]) -> list[Verdict]:
+    async def judge(self, case: Case, texts: Sequence[str]) -> list[Verdict | None]:
         """One verdict per text, in order."""
         return [_verdict(case.middle, text) for text in texts]
 
