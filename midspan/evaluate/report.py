@@ -7,7 +7,7 @@ from midspan.data.cases import Case
 from midspan.evaluate.intervals import Interval, mean_interval, ratio_interval
 from midspan.evaluate.run import Prediction
 
-MEANS = ("em", "first_line_em", "chrf", "edit_similarity", "line_match", "stub", "empty", "valid")
+MEANS = ("em", "first_line_em", "chrf", "edit_similarity", "line_match", "stub", "empty", "valid", "end_probability")
 Row = dict[str, Any]
 
 
@@ -25,7 +25,7 @@ def stage_row(stage: str, cases: Sequence[Case], predictions: Sequence[Predictio
         known = [
             (value, project)
             for prediction, project in zip(predictions, projects, strict=True)
-            if (value := getattr(prediction.scores, name)) is not None
+            if (value := _value(prediction, name)) is not None
         ]
         if known:
             figures[name] = mean_interval([value for value, _ in known], [project for _, project in known], seed)
@@ -45,6 +45,11 @@ def stage_row(stage: str, cases: Sequence[Case], predictions: Sequence[Predictio
         "cached_share": round(sum(prediction.cached_tokens for prediction in predictions) / max(1, prompt_tokens), 4),
         "latency_ms": latencies[len(latencies) // 2],
     }
+
+
+def _value(prediction: Prediction, name: str) -> float | None:
+    value: float | None = prediction.end_probability if name == "end_probability" else getattr(prediction.scores, name)
+    return value
 
 
 def grouped_rows(

@@ -31,6 +31,8 @@ class Prediction:
     latency_ms: float
     logprob: float
     scores: Scores
+    end_probability: float | None = None
+    """See `midspan.evaluate.ending`; known once that was computed."""
 
     def to_record(self) -> dict[str, Any]:
         """JSON values, the scores beside the other fields."""

@@ -7,7 +7,8 @@ per stage, per language and per kind of caret, with intervals; examples of the l
 import asyncio
 import json
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,20 +16,23 @@ import pyarrow.parquet as pq
 
 from midspan.complete.completer import Completer
 from midspan.data.cases import Case
-from midspan.data.corpus import projects
+from midspan.data.corpus import Document, projects
 from midspan.engine.batch import Journal
 from midspan.engine.open import open_engine
 from midspan.evaluate.cases import held_out_cases, write_cases
+from midspan.evaluate.ending import end_probabilities
 from midspan.evaluate.examples import RULE, pick_examples
 from midspan.evaluate.metrics import chrf_signature
 from midspan.evaluate.report import Row, grouped_rows, stage_row
 from midspan.evaluate.run import Prediction, run_cases
+from midspan.model.checkpoint import load_hf
 from midspan.model.gguf_export import export_gguf
 from midspan.recipe.stage import Metrics, StageContext
 
 WORKERS = 2
 TRAINING_STAGE = {"base": "pretrain", "sft": "sft", "dpo": "dpo"}
-IN_METRICS = ("em", "chrf", "length_ratio", "edit_similarity", "line_match", "valid", "stub", "empty")
+SHARES = ("edit_similarity", "line_match", "valid", "stub", "empty", "end_probability")
+IN_METRICS = ("em", "chrf", "length_ratio", *SHARES)
 
 
 def run(context: StageContext) -> Metrics:
@@ -67,20 +71,30 @@ def run(context: StageContext) -> Metrics:
 
 async def _evaluate(context: StageContext, stage: str, cases: list[Case]) -> list[Prediction]:
     recipe = context.recipe
+
+    def held_out() -> Iterator[tuple[str, list[Document]]]:
+        return projects(context.inputs["data"], "test")
+
     model = context.resume / f"{stage}.gguf"
     if not model.exists():
         export_gguf(context.inputs[TRAINING_STAGE[stage]] / "hf", model, recipe.eval.gguf)
     engine = await open_engine(str(model), runs=Path(), threads=None, slots=WORKERS)
     try:
         with context.progress.task(f"evaluate {stage}", len(cases)) as task:
-            return await run_cases(
+            predictions = await run_cases(
                 Completer(engine, recipe.prompt, pin=False),
                 cases,
-                lambda: projects(context.inputs["data"], "test"),
+                held_out,
                 recipe.eval.max_new_tokens,
                 Journal(context.resume / f"{stage}.jsonl"),
                 WORKERS,
                 task,
             )
+        with context.progress.task(f"where {stage} would stop", len(cases)) as task:
+            network = load_hf(context.inputs[TRAINING_STAGE[stage]] / "hf")
+            ends = await asyncio.to_thread(
+                end_probabilities, network, engine.tokenizer, engine.format, recipe.prompt, cases, held_out, task
+            )
+        return [replace(prediction, end_probability=end) for prediction, end in zip(predictions, ends, strict=True)]
     finally:
         await engine.close()

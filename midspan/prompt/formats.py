@@ -81,7 +81,7 @@ MELLUM = Format(
 )
 
 # Model card of bigcode/starcoder: <fim_prefix>...<fim_suffix>...<fim_middle>. Files begin
-# <reponame>R<filename>F<gh_stars>N\n (StarCoder, arXiv 2305.06161, table on formats), each field in some files only.
+# <reponame>R<filename>F<gh_stars>N\n (formats page of its playground; arXiv 2305.06161), each field in some files only.
 # Its Megatron-LM rearranged whole documents, so the heading lies inside the prefix; other files are documents before.
 STARCODER = Format(
     family="starcoder",
@@ -95,7 +95,7 @@ STARCODER = Format(
     marks=("<fim_pad>", "<reponame>", "<gh_stars>"),
 )
 
-# StarCoder 2, arXiv 2402.19173, section 5.1:
+# StarCoder 2, arXiv 2402.19173, on repository context:
 # <repo_name>R<file_sep>path0\ncode0<file_sep><fim_prefix>path1\nP<fim_suffix>S<fim_middle>M<file_sep>...<|endoftext|>
 STARCODER2 = Format(
     family="starcoder2",
@@ -110,7 +110,7 @@ STARCODER2 = Format(
     split_heading=True,
 )
 
-# Qwen2.5-Coder, arXiv 2409.12186, figures 3 (file) and 4 (repository):
+# Qwen2.5-Coder, its README and arXiv 2409.12186, file-level and repository-level FIM:
 # <|repo_name|>R\n<|file_sep|>path1\ncode1\n<|file_sep|>path2\n<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>
 QWEN = Format(
     family="qwen2.5-coder",
@@ -154,7 +154,7 @@ DEEPSEEK = Format(
     path="inside",
 )
 
-# CodeGemma, arXiv 2406.11409, table 1 and figure 2:
+# CodeGemma, its page on prompt structure and arXiv 2406.11409:
 # path/to/first\n<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>M<|file_separator|>; the tokenizer adds <bos>.
 CODEGEMMA = Format(
     family="codegemma",

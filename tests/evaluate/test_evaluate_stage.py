@@ -53,6 +53,13 @@ def test_a_trained_model_is_measured_as_better(finished):
     assert sft["chrf"] > base["chrf"] + 10
 
 
+def test_the_end_of_the_truth_is_judged_by_the_network(finished):
+    base, sft = json.loads((finished[0] / "report.json").read_text())["rows"]
+    assert 0 <= base["end_probability"] < sft["end_probability"] <= 1
+    for row in table(finished[0]):
+        assert 0 <= row["end_probability"] <= 1
+
+
 def test_a_killed_run_keeps_what_it_has_and_does_the_rest(inputs, finished, tmp_path):
     work, _ = finished
     context = stage_context(inputs, tmp_path / "again")
@@ -66,5 +73,5 @@ def test_a_killed_run_keeps_what_it_has_and_does_the_rest(inputs, finished, tmp_
     run(context)
     rows = {(row.pop("stage"), row["case_id"]): row for row in table(context.work)}
     assert set(rows) == {(row["stage"], row["case_id"]) for row in table(work)}
-    assert kept and all(rows[key] == value for key, value in kept.items())
+    assert kept and all({**rows[key], "end_probability": None} == value for key, value in kept.items())
     assert (context.work / "cases.parquet").read_bytes() == (work / "cases.parquet").read_bytes()

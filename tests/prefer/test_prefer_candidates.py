@@ -78,8 +78,8 @@ class Listener(LocalJudge):
 
     name = "listener"
 
-    def __init__(self, silent=(), parallel=1, fails=False):
-        self.asked, self.silent, self.parallel, self.fails = [], silent, parallel, fails
+    def __init__(self, silent=(), parallel=1):
+        self.asked, self.silent, self.parallel = [], silent, parallel
         self.running = self.most = 0
 
     async def judge(self, case, texts):
@@ -87,8 +87,6 @@ class Listener(LocalJudge):
         self.most = max(self.most, self.running)
         await asyncio.sleep(0.001)
         self.running -= 1
-        if self.fails:
-            raise MidspanError("the judge is gone")
         self.asked += texts
         return [None if text in self.silent else Verdict(0.7, "fine") for text in texts]
 
@@ -128,7 +126,21 @@ def test_as_many_cases_side_by_side_as_the_judge_takes_and_all_in_order(parallel
 
 def test_an_error_of_the_judge_ends_the_work():
     cases = [case(id=f"c{number}") for number in range(7)]
-    judge = Listener(parallel=3, fails=True)
-    with pytest.raises(MidspanError, match="the judge is gone"):
-        judge_cases(cases, Sample("        return 1\n", 0.2, True), judge=judge)
-    assert judge.most == 3
+    sampled = {where.id: Sampled([1], "", (Sample("        return 1\n", 0.2, True),)) for where in cases}
+
+    class FailsOnce(Listener):
+        async def judge(self, case, texts):
+            if case.id == "c1":
+                raise MidspanError("the judge is gone")
+            return await super().judge(case, texts)
+
+    judge = FailsOnce(parallel=3)
+
+    async def work(task):
+        with pytest.raises(MidspanError, match="the judge is gone"):
+            await judge_all(cases, sampled, judge, False, tuple, task)
+        await asyncio.sleep(0.05)
+
+    with Progress(quiet=True).task("judge", len(cases)) as task:
+        asyncio.run(work(task))
+    assert not judge.asked
