@@ -21,6 +21,7 @@ from midspan.errors import MidspanError
 from midspan.model.gguf_export import export_gguf
 from midspan.prefer.candidates import judge_all
 from midspan.prefer.judges.choose import ANSWERS_FILE, judge_for
+from midspan.prefer.judges.feedback import feedback_samples, read_feedback
 from midspan.prefer.page import write_page
 from midspan.prefer.pairs import Candidate, Pair, balance, even_out, make_pairs
 from midspan.prefer.sampling import Sampled, sample_case
@@ -38,11 +39,15 @@ WORKERS = 1
 def run(context: StageContext) -> Metrics:
     """Write `pairs.parquet` and `pairs.html`. Raises MidspanError if no case gives a pair."""
     started = time.monotonic()
-    recipe, corpus = context.recipe, context.inputs["data"]
-    cases = draw_cases(lambda: projects(corpus, "train"), recipe.prefer.cases, recipe.fim, recipe.seed)
-    if not cases:
-        raise MidspanError("stage prefer found no place to complete in the training split", "add sources to [data]")
-    sampled = asyncio.run(_sample(context, cases))
+    recipe = context.recipe
+    tokenizer = Tokenizer.load(context.inputs["tokenizer"])
+    form = detect_format(tokenizer)
+    if recipe.prefer.judge == "feedback":
+        feedback = read_feedback(Path(recipe.prefer.labels or "").expanduser())
+        cases, sampled = feedback.cases, feedback_samples(feedback, tokenizer, form, recipe.prompt)
+    else:
+        cases = _cases(context)
+        sampled = asyncio.run(_sample(context, cases))
     samples = sum(len(one.samples) for one in sampled.values())
     candidates, judged = asyncio.run(_judge(context, cases, sampled))
     pairs, found = pairs_of(cases, candidates, recipe.prefer)
@@ -51,8 +56,6 @@ def run(context: StageContext) -> Metrics:
             f"{len(cases)} cases with {samples} samples gave no preference pair",
             "train `sft` longer, lower [prefer] min_margin or raise [prefer] cases",
         )
-    tokenizer = Tokenizer.load(context.inputs["tokenizer"])
-    form = detect_format(tokenizer)
     by_id, judge = {case.id: case for case in cases}, recipe.prefer.judge
     write_pairs(
         (pair_row(pair, by_id[pair.case_id], sampled[pair.case_id], judge, tokenizer, form) for pair in pairs),
@@ -73,6 +76,14 @@ def run(context: StageContext) -> Metrics:
     }
 
 
+def _cases(context: StageContext) -> list[Case]:
+    recipe, corpus = context.recipe, context.inputs["data"]
+    cases = draw_cases(lambda: projects(corpus, "train"), recipe.prefer.cases, recipe.fim, recipe.seed)
+    if not cases:
+        raise MidspanError("stage prefer found no place to complete in the training split", "add sources to [data]")
+    return cases
+
+
 def pairs_of(
     cases: Sequence[Case], candidates: Mapping[str, Sequence[Candidate]], config: PreferConfig
 ) -> tuple[list[Pair], int]:
@@ -90,11 +101,13 @@ async def _judge(
 ) -> tuple[dict[str, list[Candidate]], Metrics]:
     """The candidates by case id, and what the judge has to say of its work."""
     config = context.recipe.prefer
+    # The true middle of feedback is what a user made of a suggestion.
+    with_truth = config.include_truth or config.judge == "feedback"
     judge = judge_for(config, context.work.parent / ANSWERS_FILE, context.progress)
     try:
         with context.progress.task("judge completions", len(cases)) as task:
             candidates = await judge_all(
-                cases, sampled, judge, config.include_truth, lambda: documents(context.inputs["data"], "train"), task
+                cases, sampled, judge, with_truth, lambda: documents(context.inputs["data"], "train"), task
             )
     finally:
         await judge.close()

@@ -9,6 +9,7 @@ publishes.
 
 import datetime
 import fcntl
+import hashlib
 import os
 import platform
 import shutil
@@ -71,7 +72,18 @@ def _input_digests(stage: Stage, recipe: Recipe, manifests: dict[str, Manifest])
         from midspan.data.stage import fingerprint
 
         return {"sources": fingerprint(recipe.data)}
-    return {need: manifests[need].digest for need in stage.needs}
+    digests = {need: manifests[need].digest for need in stage.needs}
+    if stage.name == "prefer" and recipe.prefer.labels:
+        digests["labels"] = _file_digest(Path(recipe.prefer.labels).expanduser())
+    return digests
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MidspanError(f"cannot read prefer.labels {path}: {error.strerror}", "name a file of labels") from None
 
 
 def _run(

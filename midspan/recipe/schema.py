@@ -237,8 +237,11 @@ class PreferConfig(Section):
     cases: Positive = 10_000
     temperatures: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.2, 0.6, 1.0)
     samples_per_temperature: Positive = 2
-    judge: Literal["reference", "llm"] = "reference"
-    """`reference` compares with the true middle; `llm` asks a chat model, see `[prefer.llm]`."""
+    judge: Literal["reference", "llm", "human", "feedback"] = "reference"
+    """`reference` compares with the true middle; `llm` asks a chat model, see `[prefer.llm]`; `human` takes the labels
+    of `midspan review`, `feedback` what users accepted and rejected, both from the file `labels`."""
+    labels: str | None = None
+    """What `midspan review` wrote (`human`), or a file of events (`feedback`, which also brings its own cases)."""
     llm: LlmJudgeConfig = LlmJudgeConfig()
     min_margin: Share = 0.15
     """Least difference of the judge's scores (0 to 1) within a pair."""
@@ -248,9 +251,11 @@ class PreferConfig(Section):
     max_new_tokens: Positive = 256
 
     @model_validator(mode="after")
-    def _has_model(self) -> "PreferConfig":
+    def _judge_is_complete(self) -> "PreferConfig":
         if self.judge == "llm" and not self.llm.model:
             raise ValueError('prefer.judge "llm" needs prefer.llm.model, the name of the chat model')
+        if self.judge in ("human", "feedback") and not self.labels:
+            raise ValueError(f'prefer.judge "{self.judge}" needs prefer.labels, the file to read')
         return self
 
 

@@ -6,12 +6,14 @@ import pytest
 from tiny_run import RECIPE, stage_context, tiny_run
 
 from midspan.errors import MidspanError
+from midspan.prefer.judges.human import Labels, text_name
 from midspan.prefer.page import LIMIT
 from midspan.prefer.pairs import MIN_CHOSEN_SCORE
 from midspan.prefer.stage import run
 from midspan.prompt.formats import detect_format
 from midspan.prompt.tokenizer import Tokenizer
 from midspan.recipe.progress import Progress
+from midspan.recipe.schema import PreferConfig
 from midspan.recipe.stage import StageContext
 
 pytestmark = pytest.mark.slow
@@ -78,6 +80,42 @@ def test_a_killed_run_keeps_what_it_has_does_the_rest_and_gives_the_same_bytes(i
     assert (context.resume / "samples.jsonl").read_bytes() == journal
     for name in ("pairs.parquet", "pairs.html"):
         assert (context.work / name).read_bytes() == (finished[0] / name).read_bytes()
+
+
+def test_a_person_has_the_last_word(inputs, finished, tmp_path):
+    first = pq.read_table(finished[0] / "pairs.parquet").to_pylist()[0]
+    labels = tmp_path / "labels.jsonl"
+    better = text_name(first["rejected_text"])
+    Labels(labels).add(first["case_id"], (first["chosen_text"], first["rejected_text"]), better)
+    metrics = run(stage_context(inputs, tmp_path / "work", judged_by("human", labels)))
+    [pair] = pq.read_table(tmp_path / "work" / "pairs.parquet").to_pylist()
+    assert metrics["pairs"] == 1
+    assert (pair["judge"], pair["case_id"]) == ("human", first["case_id"])
+    assert (pair["chosen_text"], pair["rejected_text"]) == (first["rejected_text"], first["chosen_text"])
+
+
+def test_feedback_brings_its_own_cases(inputs, tmp_path):
+    events = [
+        {"event": "accepted", "text": "return total\n"},
+        {"event": "rejected", "text": "raise NotImplementedError\n"},
+        {"event": "rejected", "text": "return totals, totals, totals\n"},
+        {"event": "rejected", "text": "secret code\n", "keep_code": False},
+    ]
+    place = {"keep_code": True, "time": "2026-01-01T10:00:00Z", "language": "python", "path": "a.py"}
+    code = {"prefix": "def add(total):\n    ", "suffix": "\n"}
+    file = tmp_path / "events.jsonl"
+    file.write_text("".join(json.dumps(place | code | event) + "\n" for event in events))
+    metrics = run(stage_context(inputs, tmp_path / "work", judged_by("feedback", file)))
+    pairs = pq.read_table(tmp_path / "work" / "pairs.parquet").to_pylist()
+    assert metrics["feedback_without_consent"] == 1
+    assert {pair["chosen_text"] for pair in pairs} == {"return total\n"}
+    assert {pair["rejected_text"] for pair in pairs} == {event["text"] for event in events[1:3]}
+    assert all(pair["judge"] == "feedback" for pair in pairs)
+
+
+def judged_by(judge, labels):
+    settings = RECIPE.prefer.model_dump() | {"judge": judge, "labels": str(labels)}
+    return RECIPE.model_copy(update={"prefer": PreferConfig.model_validate(settings)})
 
 
 def test_a_model_that_knows_nothing_gives_a_clear_error(inputs, tmp_path):

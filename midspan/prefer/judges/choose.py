@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 from midspan.prefer.judges.chat import ChatClient
+from midspan.prefer.judges.feedback import FeedbackJudge, read_feedback
+from midspan.prefer.judges.human import HumanJudge, Labels
 from midspan.prefer.judges.judge import Judge
 from midspan.prefer.judges.llm import LlmJudge
 from midspan.prefer.judges.reference import ReferenceJudge
@@ -23,6 +25,9 @@ def judge_for(config: PreferConfig, cache_path: Path, progress: Progress) -> Jud
     """
     if config.judge == "reference":
         return ReferenceJudge()
+    if config.judge in ("human", "feedback"):
+        file = Path(config.labels or "").expanduser()
+        return HumanJudge(Labels(file)) if config.judge == "human" else FeedbackJudge(read_feedback(file))
     key = os.environ.get(config.llm.api_key_env, "").strip() or None
     client = ChatClient(config.llm.endpoint, config.llm.model, key, config.llm.timeout_s)
     return LlmJudge(client, config.llm, cache_path, cache_path.with_name(ASIDE_FILE), progress.log)
