@@ -268,7 +268,9 @@ class DpoConfig(TrainConfig):
     loss: DpoLoss = "sigmoid_norm"
     """`sigmoid_norm` and `ipo` divide each side's log-probability by its number of tokens; formulas in
     `train.losses`."""
-    beta: PositiveFloat = 0.1
+    beta: PositiveFloat = 2.0
+    """Strength of the pull to the reference. Losses over sums of log-probabilities (`sigmoid`, `robust`) want a
+    twentieth of this."""
     label_flips: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
     """Assumed share of pairs whose sides are the wrong way round (`robust` only)."""
     sft_weight: Annotated[float, Field(ge=0)] = 0.1
