@@ -51,7 +51,8 @@ def weights(folder):
 
 @pytest.mark.parametrize("loss", ["sigmoid", "sigmoid_norm", "ipo", "robust"])
 def test_every_loss_widens_the_margin(stages, tmp_path, loss):
-    wanted = recipe(dpo={"loss": loss, "tokens": 12_000, "sft_weight": 0.0, "max_kl": 100, "max_valid_increase": 100})
+    wide = {"max_kl": 100, "max_valid_increase": 100}
+    wanted = recipe(dpo={"loss": loss, "beta": 0.1, "tokens": 12_000, "sft_weight": 0.0, **wide})
     metrics = dpo.run(context(tmp_path / "dpo", stages, wanted))
     rows = [row for row in rows_of(tmp_path / "dpo") if "loss" in row]
     assert metrics["pairs"] == 12
