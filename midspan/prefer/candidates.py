@@ -1,6 +1,7 @@
 """The candidates of a case: its samples and their shortened versions, put to the hard checks, then to the judge.
 
-What fails a check scores 0 and is not shown to the judge; what the judge says nothing about is no candidate.
+What fails a check is worth 0 and is not put to a judge that would have to look at it; what the judge says nothing
+about is no candidate.
 """
 
 import asyncio
@@ -74,9 +75,9 @@ def candidate_texts(case: Case, sampled: Sampled, include_truth: bool) -> dict[s
 async def judged_candidates(case: Case, origins: Origins, judge: Judge, reciting: Iterable[str]) -> list[Candidate]:
     """The candidates of one case in the order of `origins`; the texts in `reciting` fail the check `verbatim`."""
     failed = {text: "verbatim" if text in reciting else failed_check(case, text) for text in origins}
-    passing = [text for text in origins if not failed[text]]
+    asked = [text for text in origins if judge.sees_failed or not failed[text]]
     verdicts: dict[str, Verdict | None] = dict.fromkeys(origins, Verdict(0.0, ""))
-    verdicts.update(zip(passing, await judge.judge(case, passing), strict=True))
+    verdicts.update(zip(asked, await judge.judge(case, asked), strict=True))
     return [
         Candidate(text, *origin, verdict.score, failed[text], verdict.reason)
         for text, origin in origins.items()

@@ -83,7 +83,12 @@ def test_a_killed_run_keeps_what_it_has_does_the_rest_and_gives_the_same_bytes(i
 
 
 def test_a_person_has_the_last_word(inputs, finished, tmp_path):
-    first = pq.read_table(finished[0] / "pairs.parquet").to_pylist()[0]
+    end = Tokenizer.load(inputs["tokenizer"]).special("<|endoftext|>")
+    first = next(  # a pair that may stand the other way round: both sampled, whole and without fault
+        pair
+        for pair in pq.read_table(finished[0] / "pairs.parquet").to_pylist()
+        if pair["chosen_source"] == "sampled" and not pair["rejected_failed"] and pair["rejected_ids"][-1] == end
+    )
     labels = tmp_path / "labels.jsonl"
     better = text_name(first["rejected_text"])
     Labels(labels).add(first["case_id"], (first["chosen_text"], first["rejected_text"]), better)

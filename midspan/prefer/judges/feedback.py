@@ -66,6 +66,7 @@ class FeedbackJudge(LocalJudge):
     """Knows the texts of `read_feedback` and says nothing of others."""
 
     name = "feedback"
+    sees_failed = True  # a pair no user decided must not crowd out one that somebody did
 
     def __init__(self, feedback: Feedback) -> None:
         self._feedback = feedback

@@ -110,6 +110,7 @@ class HumanJudge(LocalJudge):
     """Scores texts by the labels of `midspan review`; says nothing of texts nobody has compared."""
 
     name = "human"
+    sees_failed = True  # a pair nobody looked at must not crowd out one that somebody did
 
     def __init__(self, labels: Labels) -> None:
         self._by_case: dict[str, list[Label]] = {}

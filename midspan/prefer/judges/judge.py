@@ -22,6 +22,8 @@ class Judge(Protocol):
     name: str
     parallel: int
     """How many cases are worth judging side by side."""
+    sees_failed: bool
+    """Whether texts that failed a check are put to the judge too; else they are worth 0 without being asked about."""
 
     async def judge(self, case: Case, texts: Sequence[str]) -> list[Verdict | None]:
         """One verdict per text, in order; None for a text of which the judge says nothing.
@@ -47,6 +49,7 @@ class LocalJudge:
     """What judges have in common that need nothing but the case: no connection, no cost."""
 
     parallel = 1
+    sees_failed = False
 
     def status(self) -> str:
         """See `Judge`."""

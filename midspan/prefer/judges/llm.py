@@ -71,6 +71,7 @@ class LlmJudge:
     """Asks `client`'s model; `cache` holds the answers, `aside` is written with the disagreements in the end."""
 
     name = "llm"
+    sees_failed = False
 
     def __init__(
         self, client: ChatClient, settings: LlmJudgeConfig, cache: Path, aside: Path, log: Callable[[str], None]
