@@ -169,9 +169,11 @@ def test_killed_engine_is_an_error_then_works_again(server):
     client, process, _ = server
     long = body_of("endless", max_new_tokens=800)
     (child,) = process.children()
+    idle = sum(child.cpu_times()[:2])
     with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(post, client, long)
-        time.sleep(0.1)
+        while sum(child.cpu_times()[:2]) < idle + 0.03 and not pending.done():  # it generates
+            time.sleep(0.001)
         os.kill(child.pid, signal.SIGKILL)
         response = pending.result()
     assert response.status_code == 503
