@@ -32,9 +32,9 @@ HEALED_TOKENS = MAX_CUT
 
 @dataclass(frozen=True)
 class CompletionRequest:
-    """A caret in the file `path`. `recent` are paths opened lately, the last one first, `edited`
-    places edited lately; `caret` says how many lines
-    are wanted, "auto" leaves it to `wants_block`. `max_new_tokens` does not count the healed text."""
+    """A caret in the file `path`. `recent` are paths opened and `edited` places edited lately, the last one first;
+    `caret` says how many lines are wanted, "auto" leaves it to `wants_block`. `max_new_tokens` does not count the
+    healed text."""
 
     path: str
     prefix: str

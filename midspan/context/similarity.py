@@ -4,11 +4,11 @@ Windows of a file have 20 lines and begin every 10 lines, RepoCoder's sizes (arX
 """
 
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cache, lru_cache, partial
 from hashlib import blake2b
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from midspan.context.lines import split_lines
 from midspan.context.sets import Feature, Items, Sets, sets_of
+
+T = TypeVar("T")
 
 WINDOW_STEP = 10
 WINDOW_LINES = 2 * WINDOW_STEP
@@ -61,17 +63,20 @@ def _line_sets(text: str) -> Sets:
     return Sets(np.array([len(lines)], np.int32), lines)
 
 
-class _Numbers(dict[str, int]):
-    """Numbers of words, each computed once."""
+class _Remembered(dict[str, T]):
+    """What `compute` makes of words or pieces of text, each computed once as long as there is room."""
 
-    def __missing__(self, word: str) -> int:
-        number = crc32(word.encode(errors="surrogatepass")) % NUMBERS
+    def __init__(self, compute: Callable[[str], T]) -> None:
+        self.compute = compute
+
+    def __missing__(self, key: str) -> T:
+        value = self.compute(key)
         if len(self) < REMEMBERED:
-            self[word] = number
-        return number
+            self[key] = value
+        return value
 
 
-number_of = _Numbers().__getitem__
+number_of = _Remembered(lambda word: crc32(word.encode(errors="surrogatepass")) % NUMBERS).__getitem__
 """The number of a word: a hash, so two words share one about once in a million pairs."""
 
 
@@ -105,27 +110,16 @@ def tokens_of(text: str, encoder: Encoder) -> set[int]:
     """Distinct BPE tokens of some text.
 
     Source code repeats its words: where tokens respect word borders each distinct piece is encoded once and remembered,
-    which takes a fifth of the time of encoding the text.
+    which takes about half the time of encoding the text.
     """
     if encoder.word_borders and text.isascii():
         return set().union(*map(_pieces(encoder).__getitem__, set(_PIECE.findall(text))))
     return set(encoder.encode(text))
 
 
-class _Pieces(dict[str, tuple[int, ...]]):
-    """Token ids of pieces of text, each encoded once."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self.encoder = encoder
-
-    def __missing__(self, piece: str) -> tuple[int, ...]:
-        ids = tuple(self.encoder.encode(piece))
-        if len(self) < REMEMBERED:
-            self[piece] = ids
-        return ids
-
-
-_pieces = lru_cache(maxsize=2)(_Pieces)
+@lru_cache(maxsize=2)
+def _pieces(encoder: Encoder) -> _Remembered[tuple[int, ...]]:
+    return _Remembered(lambda piece: tuple(encoder.encode(piece)))
 
 
 def steps(lines: Sequence[str]) -> list[str]:

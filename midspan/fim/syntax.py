@@ -14,8 +14,7 @@ line.
 
 A start without such an end in reach is drawn again; a pair of kinds that the document has no middle for gives way to
 another one, drawn from those not tried yet: hence the kinds come out as weighted wherever documents allow it. Cost: one
-parse and one query, mostly a second of each to tell code from text, then a few microseconds per attempt; together
-about 2.5 ms for 10 kB of Python.
+parse and one query, mostly a second query to tell code from text, then a few microseconds per attempt.
 """
 
 import random
@@ -134,7 +133,7 @@ class _Cutter:
 
     @cached_property
     def texts(self) -> TextSpans:
-        return TextSpans(self.source, self.language)
+        return TextSpans(self.document, self.language)
 
     def cut(self, start_kind: CutKind, end_kind: CutKind) -> tuple[int, int, str] | None:
         """(start, end, unit) of a middle with these kinds; None if no attempt at one succeeds."""

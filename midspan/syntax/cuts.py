@@ -18,7 +18,7 @@ a grammar is read by indentation: lines deeper than the line above them are its 
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from itertools import takewhile
@@ -73,7 +73,8 @@ class Block(NamedTuple):
 class Outline:
     """What cuts need to know of one document: `blocks` by start (the root apart), `arguments` contents, `lines`.
 
-    `lines` are the non-blank lines, each from its first to behind its last visible byte.
+    `lines` are the non-blank lines, each from its first to behind its last visible byte. `tree` is the one it was read
+    off, None without a grammar.
     """
 
     source: bytes
@@ -81,6 +82,7 @@ class Outline:
     blocks: tuple[Block, ...]
     arguments: tuple[Span, ...]
     lines: tuple[Span, ...]
+    tree: tree_sitter.Tree | None = field(default=None, compare=False)
 
     def line_at(self, offset: int) -> Span | None:
         """The non-blank line whose visible part holds `offset` (its end included)."""
@@ -107,7 +109,8 @@ def outline(source: bytes, language: Language | None) -> Outline:
     if language is None:
         root, blocks = _indentation_blocks(source, lines)
         return Outline(source, root, blocks, (), lines)
-    top = parse(source, language).root_node
+    tree = parse(source, language)
+    top = tree.root_node
     captures = tree_sitter.QueryCursor(_query(language)).captures(top)
     found = (_block(source, node, language) for node in captures.get("block", ()))
     branches = (_branch(source, node, language) for node in captures.get("branch", ()))
@@ -119,7 +122,7 @@ def outline(source: bytes, language: Language | None) -> Outline:
     whole = Span(lines[0].start, lines[-1].end) if lines else Span(0, 0)
     spans = (_trim(source, node.start_byte, node.end_byte) for node in top.named_children)
     statements = tuple(span for span in spans if span.start < span.end)
-    return Outline(source, Block(*whole, statements), blocks, arguments, lines)
+    return Outline(source, Block(*whole, statements), blocks, arguments, lines, tree)
 
 
 def pieces(outline: Outline) -> Iterator[Piece]:
