@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from midspan.serve.service import Caller
+
 OPEN_PATHS = frozenset({"/health"})
 NAMING_HEADERS = (b"host", b"origin")
 """Headers in which browsers say, and pages cannot change, whom a request is for and who sends it."""
@@ -54,6 +56,7 @@ class Guard:
         if body is None:
             await refuse(send, 413, f"the request is above {self.max_body_bytes} bytes", "send less text")
             return
+        scope.setdefault("state", {})["caller"] = Caller()
         await self._run(scope, body, receive, send)
 
     async def _body(self, receive: Receive) -> bytes | None:
