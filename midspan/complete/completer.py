@@ -34,7 +34,8 @@ HEALED_TOKENS = MAX_CUT
 class CompletionRequest:
     """A caret in the file `path`. `recent` are paths opened and `edited` places edited lately, the last one first;
     `caret` says how many lines are wanted, "auto" leaves it to `wants_block`. `max_new_tokens` does not count the
-    healed text."""
+    healed text. `document` is an opaque key of the editor buffer (such as user and path): of requests with the same one
+    the newest counts, and they share a cache; "" is no particular buffer."""
 
     path: str
     prefix: str
@@ -45,6 +46,7 @@ class CompletionRequest:
     caret: Caret = "auto"
     max_new_tokens: int = 64
     temperature: float = 0.0
+    document: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class Completer:
             temperature=request.temperature,
             starts_with=prompt.healed,
             until=_stopper(draft, [step for step in self.steps if step in STOPS]),
+            document=request.document,
         )
         async with aclosing(self.engine.stream(generate)) as items:
             async for item in items:
@@ -134,6 +137,11 @@ class Completer:
                     yield await asyncio.to_thread(self._suggestion, item, draft, prompt, started)
                 else:
                     yield item.text
+
+    async def prefill(self, request: CompletionRequest) -> None:
+        """Let the engine read the prompt of a caret where a completion will be wanted soon. Raises like `complete`."""
+        prompt = await asyncio.to_thread(self._prompt, request)
+        await self.engine.prefill(GenerateRequest(prompt.ids, max_tokens=1, document=request.document))
 
     def _prompt(self, request: CompletionRequest) -> Prompt:
         room = self.engine.context_length - request.max_new_tokens - HEALED_TOKENS

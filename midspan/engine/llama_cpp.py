@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,14 @@ class LlamaCppEngine:
     async def generate(self, request: GenerateRequest) -> Generation:
         """Generate and wait for the end."""
         return await collect(self.stream(request))
+
+    async def prefill(self, request: GenerateRequest) -> None:
+        """Read the prompt; see `Engine.prefill`."""
+        body = self._body(replace(request, max_tokens=1, starts_with="")) | {"n_predict": 0}
+        child = await self._running_child()
+        async with aclosing(self._events(child, body)) as events:
+            async for _ in events:
+                pass
 
     async def close(self) -> None:
         """End the child process."""

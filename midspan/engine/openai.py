@@ -9,6 +9,7 @@ at the end of the prompt.
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Literal
 
 import httpx
@@ -61,6 +62,10 @@ class OpenAIEngine:
     async def generate(self, request: GenerateRequest) -> Generation:
         """Generate and wait for the end."""
         return await collect(self.stream(request))
+
+    async def prefill(self, request: GenerateRequest) -> None:
+        """Read the prompt by generating one token, the least that such servers know; see `Engine.prefill`."""
+        await collect(self._stream_once(replace(request, max_tokens=1, starts_with="")))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -33,6 +33,8 @@ class GenerateRequest:
     answers true the generation ends there with reason "stop".
     `reuse_cache`: False computes the whole prompt anew, so that the result depends on nothing but the request; embedded
     llama.cpp heeds it, a remote server decides for itself and PyTorch keeps no cache.
+    `document` is an opaque key: requests with the same one have much of their prompts in common, so they are sent to
+    where the cache of the last one is; "" is no particular document.
     """
 
     prompt: list[int]
@@ -44,6 +46,7 @@ class GenerateRequest:
     stop: tuple[str, ...] = ()
     until: Callable[[str], bool] | None = field(default=None, compare=False)
     reuse_cache: bool = True
+    document: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,13 @@ class Engine(Protocol):
 
     async def generate(self, request: GenerateRequest) -> Generation:
         """Generate and wait for the end. Cancelling the task cancels the work."""
+        ...
+
+    async def prefill(self, request: GenerateRequest) -> None:
+        """Read the prompt into the cache of its document, so that a generation soon has less to do.
+
+        Cancelling the task cancels the work. Raises like `stream`.
+        """
         ...
 
     async def close(self) -> None:

@@ -48,6 +48,9 @@ class TorchEngine:
         """Generate and wait for the end."""
         return await collect(self.stream(request))
 
+    async def prefill(self, request: GenerateRequest) -> None:
+        """Nothing: there is no cache to read the prompt into."""
+
     async def close(self) -> None:
         """Nothing to release."""
 
