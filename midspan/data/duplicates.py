@@ -12,15 +12,14 @@ and holds the texts of all candidates but the word runs of only `SHINGLED_FILES`
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from midspan.data.dataframe import daft
+from midspan.data.entries import Entry, tables
 from midspan.recipe.schema import DuplicateConfig
 
 MINHASH_SEED = 1
@@ -30,20 +29,9 @@ VENDORED = re.compile(r"(^|/)_?(vendor|vendored|third_?party|extern|external|bun
 _BREAK = re.compile(r"\W+")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What the choice among duplicates needs to know of a file."""
-
-    row: int
-    project: str
-    path: str
-    bytes: int
-    normal_sha256: str
-
-    @property
-    def rank(self) -> tuple[bool, int, str, str]:
-        """Lower is better."""
-        return (VENDORED.search(self.path) is not None, -self.bytes, self.project, self.path)
+def rank(entry: Entry) -> tuple[bool, int, str, str]:
+    """The order among duplicates: lower is better."""
+    return (VENDORED.search(entry.path) is not None, -entry.bytes, entry.project, entry.path)
 
 
 class UnionFind:
@@ -81,7 +69,7 @@ def exact_duplicates(entries: Iterable[Entry]) -> set[int]:
     for entry in entries:
         other = best.setdefault(entry.normal_sha256, entry)
         if other is not entry:
-            keep, drop = sorted((other, entry), key=lambda each: each.rank)
+            keep, drop = sorted((other, entry), key=rank)
             best[entry.normal_sha256] = keep
             dropped.add(drop.row)
     return dropped
@@ -97,7 +85,7 @@ def near_duplicates(parts: Sequence[Path], entries: Sequence[Entry], config: Dup
     by_row = {entry.row: entry for entry in entries}
     dropped: set[int] = set()
     for group in joined:
-        ordered = sorted((by_row[row] for row in group), key=lambda entry: entry.rank)
+        ordered = sorted((by_row[row] for row in group), key=rank)
         dropped.update(entry.row for entry in ordered[1:])
     return dropped
 
@@ -106,8 +94,8 @@ def candidate_groups(parts: Sequence[Path], rows: set[int], config: DuplicateCon
     """Groups of rows that share at least one band of their MinHash signatures, each once, sorted."""
     functions = daft.functions
     col = daft.col
-    wanted = daft.from_arrow(pa.table({"row": pa.array(sorted(rows), pa.int64())}))
-    frame = daft.read_parquet([str(part) for part in parts]).select("row", "text").join(wanted, on="row", how="semi")
+    wanted = pa.array(sorted(rows), pa.int64())
+    frame = daft.from_arrow(pa.concat_tables(tables(parts, wanted, ["text"])))
     words = functions.regexp_replace(functions.lower(col("text")), r"\W+", " ")
     signature = functions.minhash(
         words, num_hashes=config.bands * config.rows, ngram_size=config.ngram_size, seed=MINHASH_SEED
@@ -156,9 +144,6 @@ def jaccard(left: set[tuple[str, ...]], right: set[tuple[str, ...]]) -> float:
 
 def _texts(parts: Sequence[Path], rows: set[int]) -> dict[int, str]:
     texts: dict[int, str] = {}
-    for part in parts:
-        table = pq.read_table(part, columns=["row", "text"])
-        for row, text in zip(table["row"].to_pylist(), table["text"], strict=True):
-            if row in rows:
-                texts[row] = text.as_py()
+    for table in tables(parts, pa.array(sorted(rows), pa.int64()), ["text"]):
+        texts.update(zip(table["row"].to_pylist(), table["text"].to_pylist(), strict=True))
     return texts

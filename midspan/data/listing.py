@@ -8,8 +8,9 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 
+from midspan.data.drops import Drops
 from midspan.data.licence import LicenceFinder
-from midspan.data.read import Candidate, Tally
+from midspan.data.read import Candidate
 from midspan.data.sources import SourceFile, SourceProject, list_projects
 from midspan.recipe.schema import DataConfig
 
@@ -20,23 +21,21 @@ class Listing:
 
     candidates: list[Candidate]
     skipped: Counter[str]
-    dropped: Tally
     projects: dict[str, SourceProject]
 
 
-def list_candidates(config: DataConfig) -> Listing:
-    """List the files to read, sorted by (project, path), after the filters that need no reading."""
-    listing = Listing([], Counter(), Tally.empty(), {})
+def list_candidates(config: DataConfig, drops: Drops) -> Listing:
+    """List the files to read, sorted by (project, path); those that need no reading to be dropped go to `drops`."""
+    listing = Listing([], Counter(), {})
     finder = LicenceFinder()
     for project in sorted(list_projects(config.sources), key=lambda each: each.name):
         listing.projects[project.name] = project
         listing.skipped.update(project.skipped)
         licences = finder.by_directory(project)
-        for file in _capped(project, config, listing.dropped):
+        for file in _capped(project, config, drops):
             licence = licences[file.path.rpartition("/")[0]]
             listing.candidates.append(
                 Candidate(
-                    row=len(listing.candidates),
                     project=project.name,
                     path=file.path,
                     location=str(file.location),
@@ -52,23 +51,23 @@ def list_candidates(config: DataConfig) -> Listing:
     return listing
 
 
-def _capped(project: SourceProject, config: DataConfig, dropped: Tally) -> list[SourceFile]:
+def _capped(project: SourceProject, config: DataConfig, drops: Drops) -> list[SourceFile]:
     """Files within the language and size limits, taken in the order of sha256(path) up to the project's cap."""
     fitting: list[SourceFile] = []
     for file in project.files:
         if config.languages and file.language not in config.languages:
-            dropped.drop("other_language", file.bytes)
+            drops.count("other_language", file.bytes)
         elif file.bytes > config.filters.max_bytes:
-            dropped.drop("too_large", file.bytes)
+            drops.count("too_large", file.bytes)
         elif file.bytes < config.filters.min_bytes:
-            dropped.drop("too_small", file.bytes)
+            drops.count("too_small", file.bytes)
         else:
             fitting.append(file)
     kept: list[SourceFile] = []
     room = config.max_project_bytes
     for file in sorted(fitting, key=lambda each: hashlib.sha256(each.path.encode()).digest()):
         if file.bytes > room:
-            dropped.drop("project_cap", file.bytes)
+            drops.count("project_cap", file.bytes)
         else:
             room -= file.bytes
             kept.append(file)

@@ -1,5 +1,6 @@
 """The report of a corpus: the funnel from listed files to kept ones, and what the corpus is made of."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,17 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from midspan.data.corpus import SPLITS
+from midspan.data.drops import Drops
 from midspan.data.listing import Listing
-from midspan.data.read import Tally
 
 
-def build_report(corpus: Path, listing: Listing, tally: Tally) -> dict[str, Any]:
+def build_report(corpus: Path, listing: Listing, drops: Drops) -> dict[str, Any]:
     """The funnel from listed files to the corpus, and what the corpus is made of."""
-    table = pq.read_table(corpus, columns=["project", "language", "licence", "source", "bytes", "split"])
+    table = pq.read_table(corpus, columns=["project", "language", "licence", "source", "bytes", "split", "redacted"])
     rows = table.to_pylist()
+    redactions: Counter[str] = Counter()
+    for row in rows:
+        redactions.update(dict(row["redacted"]))
     projects: dict[str, dict[str, Any]] = {}
     for row in rows:
         source = listing.projects[row["project"]]
@@ -40,13 +44,10 @@ def build_report(corpus: Path, listing: Listing, tally: Tally) -> dict[str, Any]
         },
         "kept": {"projects": len(projects), "files": len(rows), "bytes": sum(row["bytes"] for row in rows)},
         "skipped": dict(listing.skipped),
-        "dropped": {
-            reason: {"files": count, "bytes": tally.dropped_bytes[reason]}
-            for reason, count in tally.dropped_files.items()
-        },
-        "refused_licences": dict(tally.refused_licences),
-        "duplicates": {kind: tally.dropped_files[f"{kind}_duplicate"] for kind in ("exact", "near")},
-        "redactions": dict(tally.redactions),
+        "dropped": {reason: {"files": count, "bytes": drops.bytes[reason]} for reason, count in drops.files.items()},
+        "refused_licences": dict(drops.refused_licences),
+        "duplicates": {kind: drops.files[f"{kind}_duplicate"] for kind in ("exact", "near")},
+        "redactions": dict(redactions),
         "licences": _by(rows, "licence"),
         "languages": _by(rows, "language"),
         "sources": _by(rows, "source"),

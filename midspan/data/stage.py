@@ -1,8 +1,15 @@
-"""The stage `data`: from the recipe's sources to `corpus.parquet` and `report.json`.
+"""The stage `data`: from the recipe's sources to `corpus.parquet`, `dropped.parquet` and `report.json`.
 
-Steps, cheap before dear: list files by `stat`; drop by language and size; cap each project; read, license, filter and
-redact (resumable parts); drop duplicates; split by project; write. Reading and writing hold the text of one part at
-a time, the search for near duplicates that of its candidates. The same files, settings and seed give the same bytes.
+The way of a file, cheap steps before dear ones:
+
+1. Sources are listed; language, size and the cap on a project drop files unread.
+2. What is left is read in resumable parts (`read`): text redacted, licence, signals. The parts stay beside the run in
+   `.parts`, named by what they hold, until a build no longer uses them: a threshold that changes reads nothing again.
+3. Over the stored columns: licence policy and filters, then duplicates, then the split by project.
+4. The corpus is written, and a report of what happened to whom and why.
+
+Reading and writing hold the text of one part at a time, the search for near duplicates that of its candidates. The same
+files, settings and seed give the same bytes.
 """
 
 import hashlib
@@ -16,9 +23,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from midspan.data.corpus import CORPUS_FILE, SPLITS
-from midspan.data.duplicates import Entry, exact_duplicates, near_duplicates
+from midspan.data.drops import DROPPED_FILE, Drops, write_drops
+from midspan.data.duplicates import exact_duplicates, near_duplicates
+from midspan.data.entries import Entry, entries, tables
+from midspan.data.filters import Signals, drop_reason
+from midspan.data.licence import is_permissive
 from midspan.data.listing import list_candidates
-from midspan.data.read import ROW_FIELDS, Tally, read_parts
+from midspan.data.read import FILE_FIELDS, read_parts
 from midspan.data.report import build_report
 from midspan.data.sources import SourceProject, distributions, list_projects
 from midspan.data.split import split_projects
@@ -28,8 +39,9 @@ from midspan.recipe.stage import Metrics, StageContext
 from midspan.syntax.languages import LANGUAGES
 
 REPORT_FILE = "report.json"
+PARTS = ".parts"
 ROW_GROUP = 1_024
-CORPUS_SCHEMA = pa.schema([*ROW_FIELDS, pa.field("split", pa.string())])
+CORPUS_SCHEMA = pa.schema([*FILE_FIELDS, pa.field("text", pa.string()), pa.field("split", pa.string())])
 
 
 def run(context: StageContext) -> Metrics:
@@ -40,39 +52,64 @@ def run(context: StageContext) -> Metrics:
     """
     config = context.recipe.data
     check_languages(config)
-    listing = list_candidates(config)
+    drops = Drops()
+    listing = list_candidates(config, drops)
     context.progress.log(f"data: {len(listing.candidates):,} files of {len(listing.projects):,} projects to read")
-    parts, tally = read_parts(
-        listing.candidates, config.filters, config.licence_tier, context.resume / "parts", context.progress
-    )
-    tally.add(listing.dropped)
-    entries = list(_entries(parts))
-    if not entries:
-        raise _nothing_left(tally, listing.skipped)
-    exact = exact_duplicates(entries)
-    unique = [entry for entry in entries if entry.row not in exact]
-    context.progress.log(f"data: looking for near duplicates among {len(unique):,} files")
-    near = near_duplicates(parts, unique, config.duplicates)
-    for entry in entries:
-        if entry.row in exact or entry.row in near:
-            tally.drop("exact_duplicate" if entry.row in exact else "near_duplicate", entry.bytes)
-    kept = [entry for entry in unique if entry.row not in near]
+    folder = context.work.parent / PARTS
+    parts = read_parts(listing.candidates, folder, context.progress)
+    kept: list[Entry] = []
+    for entry, signals in entries(parts):
+        if reason := refusal(entry, signals, config):
+            drops.add(entry, reason)
+        else:
+            kept.append(entry)
+    if not kept:
+        raise _nothing_left(drops, listing.skipped)
+    for reason, find in (
+        ("exact_duplicate", exact_duplicates),
+        ("near_duplicate", lambda among: near_duplicates(parts, among, config.duplicates)),
+    ):
+        context.progress.log(f"data: looking for {reason}s among {len(kept):,} files".replace("_", " "))
+        dropped = find(kept)
+        for entry in kept:
+            if entry.row in dropped:
+                drops.add(entry, reason)
+        kept = [entry for entry in kept if entry.row not in dropped]
     sizes: Counter[str] = Counter()
     for entry in kept:
         sizes[entry.project] += entry.bytes
     splits = split_projects(sizes, context.recipe.seed, config.valid_share, config.test_share)
-    write_corpus(parts, {entry.row for entry in kept}, splits, context.work / CORPUS_FILE)
-    report = build_report(context.work / CORPUS_FILE, listing, tally)
+    write_corpus(parts, [entry.row for entry in kept], splits, context.work / CORPUS_FILE)
+    write_drops(drops, parts, context.work / DROPPED_FILE)
+    report = build_report(context.work / CORPUS_FILE, listing, drops)
     text = json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False)
     (context.work / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+    prune(folder, parts)
     return {
         "files": len(kept),
         "bytes": sum(sizes.values()),
         "projects": len(sizes),
-        "duplicates": len(exact) + len(near),
-        "redactions": sum(tally.redactions.values()),
+        "duplicates": drops.files["exact_duplicate"] + drops.files["near_duplicate"],
+        "redactions": sum(report["redactions"].values()),
         **{f"{split}_bytes": report["splits"][split]["bytes"] for split in SPLITS},
     }
+
+
+def refusal(entry: Entry, signals: Signals, config: DataConfig) -> str:
+    """Why the file may not be in the corpus, judged by itself; "" if it may."""
+    if entry.unusable:
+        return entry.unusable
+    if not is_permissive(entry.licence, config.licence_tier):
+        return "licence_not_permissive" if entry.licence else "licence_unknown"
+    return drop_reason(signals, entry.language, config.filters)
+
+
+def prune(folder: Path, parts: Sequence[Path]) -> None:
+    """Remove from the folder of parts what is not in use: older parts, and what a kill left half-written."""
+    used = set(parts)
+    for path in folder.iterdir():
+        if path not in used:
+            path.unlink()
 
 
 def fingerprint(config: DataConfig) -> str:
@@ -113,28 +150,19 @@ def check_languages(config: DataConfig) -> None:
         )
 
 
-def _entries(parts: Sequence[Path]) -> Iterator[Entry]:
-    for part in parts:
-        columns = ["row", "project", "path", "bytes", "normal_sha256"]
-        for row in pq.read_table(part, columns=columns).to_pylist():
-            yield Entry(**row)
-
-
-def write_corpus(parts: Sequence[Path], rows: set[int], splits: dict[str, str], path: Path) -> None:
+def write_corpus(parts: Sequence[Path], rows: Sequence[int], splits: dict[str, str], path: Path) -> None:
     """Write the kept rows, sorted by (split, project, path), in row groups of `ROW_GROUP`.
 
     The parts are in the order of (project, path), so one pass per split gives the order without holding the corpus.
     """
-    wanted = pa.array(sorted(rows), pa.int64())
+    wanted = pa.array(rows, pa.int64())
+    columns = [name for name in CORPUS_SCHEMA.names if name != "split"]
     with pq.ParquetWriter(path, CORPUS_SCHEMA, compression="zstd") as writer:
         pending = CORPUS_SCHEMA.empty_table()
         for split in sorted(SPLITS):
             names = pa.array([name for name, each in splits.items() if each == split], pa.string())
-            for part in parts:
-                table = pq.read_table(part)
-                table = table.filter(
-                    pc.and_(pc.is_in(table["row"], value_set=wanted), pc.is_in(table["project"], value_set=names))
-                )
+            for table in tables(parts, wanted, columns):
+                table = table.filter(pc.is_in(table["project"], value_set=names))
                 table = table.append_column("split", pa.array([split] * len(table), pa.string()))
                 pending = pa.concat_tables([pending, table.select(CORPUS_SCHEMA.names).cast(CORPUS_SCHEMA)])
                 while len(pending) >= ROW_GROUP:
@@ -144,8 +172,8 @@ def write_corpus(parts: Sequence[Path], rows: set[int], splits: dict[str, str], 
             writer.write_table(pending.combine_chunks(), row_group_size=ROW_GROUP)
 
 
-def _nothing_left(tally: Tally, skipped: Counter[str]) -> MidspanError:
-    counts = Counter(tally.dropped_files) + skipped
+def _nothing_left(drops: Drops, skipped: Counter[str]) -> MidspanError:
+    counts = Counter(drops.files) + skipped
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items(), key=lambda x: (-x[1], x[0])))
     return MidspanError(
         f"no file of the sources can be used ({reasons or 'no file at all'})",

@@ -5,7 +5,8 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midspan.data.duplicates import Entry, UnionFind, exact_duplicates, jaccard, near_duplicates, shingles
+from midspan.data.duplicates import UnionFind, exact_duplicates, jaccard, near_duplicates, shingles
+from midspan.data.entries import Entry
 from midspan.recipe.schema import DuplicateConfig
 
 
@@ -15,7 +16,10 @@ def words(seed, count=300):
 
 
 def entry(row, path, size=100, normal="", project="p"):
-    return Entry(row=row, project=project, path=path, bytes=size, normal_sha256=normal or str(row))
+    unknown = dict.fromkeys(
+        ("language", "source", "revision", "licence", "licence_evidence", "sha256", "source_sha256", "unusable"), ""
+    )
+    return Entry(row=row, project=project, path=path, bytes=size, normal_sha256=normal or str(row), **unknown)
 
 
 @given(st.lists(st.tuples(st.integers(0, 15), st.integers(0, 15)), max_size=30), st.randoms())
