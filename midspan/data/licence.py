@@ -15,17 +15,18 @@ Cost: a licence text is matched once per distinct content (about 2 ms); a header
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import re2
 from license_expression import ExpressionError, get_spdx_licensing
 from licenseclassifier import identify_license
 
-from midspan.data.sources import Declaration, SourceProject
+from midspan.data.sources.contents import read_contents
+from midspan.data.sources.project import Declaration, LicenceText, Location, SourceProject
 
 TIERS = ("model", "gold", "silver", "bronze", "lead")
 HEADER_CHARS = 4_000
@@ -150,9 +151,12 @@ class LicenceFinder:
     """Licences from licence files and metadata; texts are classified once per content."""
 
     _texts: dict[bytes, str] = field(default_factory=dict)
+    _read: dict[Location, str] = field(default_factory=dict)
 
     def by_directory(self, project: SourceProject) -> dict[str, Licence]:
         """The licence that holds for each directory of `project` which has files, header lines aside."""
+        self._read.clear()
+        self._classify([*project.declared.files, *(text for each in project.licence_files.values() for text in each)])
         declared = self.declared(project.declared)
         found: dict[str, Licence] = {}
         for file in project.files:
@@ -164,9 +168,9 @@ class LicenceFinder:
     def _nearest(self, project: SourceProject, directory: str) -> Licence | None:
         while True:
             if directory in project.licence_files:
-                paths = project.licence_files[directory]
-                names = ", ".join(f"{directory}/{path.name}" if directory else path.name for path in paths)
-                return Licence(join([self.classify(path) for path in paths]), f"licence file {names}")
+                texts = project.licence_files[directory]
+                names = ", ".join(f"{directory}/{text.name}" if directory else text.name for text in texts)
+                return Licence(join([self.classify(text) for text in texts]), f"licence file {names}")
             if not directory:
                 return None
             directory = directory.rpartition("/")[0]
@@ -174,26 +178,29 @@ class LicenceFinder:
     def declared(self, declaration: Declaration) -> Licence:
         """The licence that package metadata declares."""
         if declaration.expression:
-            return Licence(normalise(declaration.expression), "package metadata License-Expression")
+            return Licence(normalise(declaration.expression), f"{declaration.origin} License-Expression")
         if declaration.files:
-            texts = join([self.classify(path) for path in declaration.files])
-            return Licence(texts, f"package licence file {', '.join(path.name for path in declaration.files)}")
+            texts = join([self.classify(text) for text in declaration.files])
+            return Licence(texts, f"package licence file {', '.join(text.name for text in declaration.files)}")
         named = normalise(declaration.name) or _NAMES.get(_plain(declaration.name), "")
         if named:
-            return Licence(named, "package metadata License")
+            return Licence(named, f"{declaration.origin} License")
         names = [_plain(classifier.rpartition("::")[2]) for classifier in declaration.classifiers]
         classified = join([_NAMES.get(name, "") for name in names if name and name != "dfsg"])
         return Licence(classified, "package classifier") if classified else UNKNOWN
 
-    def classify(self, path: Path) -> str:
+    def classify(self, text: LicenceText) -> str:
         """The SPDX expression of a licence text, "" if it is not recognised, too long or cannot be read."""
-        try:
-            with path.open("rb") as stream:
-                content = stream.read(MAX_LICENCE_BYTES + 1)
-        except OSError:
-            return ""
-        if len(content) > MAX_LICENCE_BYTES:
-            return ""
+        if text.location not in self._read:
+            self._classify([text])
+        return self._read[text.location]
+
+    def _classify(self, texts: Sequence[LicenceText]) -> None:
+        wanted = [(text.location, MAX_LICENCE_BYTES) for text in texts]
+        for (location, _), content in zip(wanted, read_contents(wanted), strict=True):
+            self._read[location] = self._identify(content) if isinstance(content, bytes) else ""
+
+    def _identify(self, content: bytes) -> str:
         key = hashlib.sha256(content).digest()
         if key not in self._texts:
             regions = identify_license(content.decode("utf-8", errors="replace"))

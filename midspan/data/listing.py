@@ -1,35 +1,44 @@
 """The files worth reading: sources listed, licences by directory found, and the filters that need no reading applied.
 
 In this order: language, size, then the cap on each project, which keeps files in the order of sha256(path) so that what
-stays is an even sample of the project. Cost: the `lstat` calls of the listing and one match per distinct licence text.
+stays is an even sample of the project. Cost: the listing itself and one match per distinct licence text.
 """
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from midspan.data.drops import Drops
 from midspan.data.licence import LicenceFinder
 from midspan.data.read import Candidate
-from midspan.data.sources import SourceFile, SourceProject, list_projects
+from midspan.data.sources import list_projects
+from midspan.data.sources.project import Broken, SourceFile, SourceProject
 from midspan.recipe.schema import DataConfig
+
+READ_BYTES = 1_000_000
+"""Files up to this size are read whatever `filters.max_bytes` is, so that lowering it reads nothing again."""
 
 
 @dataclass(frozen=True)
 class Listing:
     """Everything known before reading."""
 
-    candidates: list[Candidate]
-    skipped: Counter[str]
-    projects: dict[str, SourceProject]
+    candidates: list[Candidate] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    projects: dict[str, SourceProject] = field(default_factory=dict)
+    broken: list[Broken] = field(default_factory=list)
 
 
 def list_candidates(config: DataConfig, drops: Drops) -> Listing:
     """List the files to read, sorted by (project, path); those that need no reading to be dropped go to `drops`."""
-    listing = Listing([], Counter(), {})
+    listing = Listing()
+    for found in list_projects(config.sources):
+        if isinstance(found, SourceProject):
+            listing.projects[found.name] = found
+        else:
+            listing.broken.append(found)
     finder = LicenceFinder()
-    for project in sorted(list_projects(config.sources), key=lambda each: each.name):
-        listing.projects[project.name] = project
+    for _, project in sorted(listing.projects.items()):
         listing.skipped.update(project.skipped)
         licences = finder.by_directory(project)
         for file in _capped(project, config, drops):
@@ -38,12 +47,12 @@ def list_candidates(config: DataConfig, drops: Drops) -> Listing:
                 Candidate(
                     project=project.name,
                     path=file.path,
-                    location=str(file.location),
+                    location=file.location,
                     language=file.language,
                     bytes=file.bytes,
-                    mtime_ns=file.mtime_ns,
                     source=project.source,
                     revision=project.revision,
+                    url=project.url,
                     licence=licence.expression,
                     licence_evidence=licence.evidence,
                 )
@@ -53,14 +62,13 @@ def list_candidates(config: DataConfig, drops: Drops) -> Listing:
 
 def _capped(project: SourceProject, config: DataConfig, drops: Drops) -> list[SourceFile]:
     """Files within the language and size limits, taken in the order of sha256(path) up to the project's cap."""
+    limit = max(config.filters.max_bytes, READ_BYTES)
     fitting: list[SourceFile] = []
     for file in project.files:
         if config.languages and file.language not in config.languages:
             drops.count("other_language", file.bytes)
-        elif file.bytes > config.filters.max_bytes:
+        elif file.bytes > limit:
             drops.count("too_large", file.bytes)
-        elif file.bytes < config.filters.min_bytes:
-            drops.count("too_small", file.bytes)
         else:
             fitting.append(file)
     kept: list[SourceFile] = []

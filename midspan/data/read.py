@@ -1,9 +1,10 @@
 """From listed files to rows with all that is known of them: read, find the licence, measure, redact.
 
 Work is cut into parts of a few megabytes. A part is one Parquet file named by the hash of everything it depends on
-(the files with sizes and times, never a threshold), written aside and renamed: after a kill only the parts that are
-missing are read, and none if only thresholds changed. Daft hands the parts to one process per core (or to the workers
-of a Ray cluster).
+(the files with the stamps they were listed under, never a threshold), written aside and renamed: after a kill only the
+parts that are missing are read, and none if only thresholds changed. Where a part ends is decided by the names of the
+files, so that after a change of a source few other parts are cut anew. Daft hands the parts to one process per core (or
+to the workers of a Ray cluster).
 
 Cost: about 20 MB/s per core of source text; memory is that of a part (16 MB) times a small factor.
 """
@@ -21,13 +22,18 @@ import pyarrow.parquet as pq
 
 import midspan
 from midspan.data.dataframe import daft
+from midspan.data.decode import decode
 from midspan.data.filters import signals
 from midspan.data.licence import header_licence
 from midspan.data.redact import redact
+from midspan.data.sources.contents import Unread, read_contents
+from midspan.data.sources.project import Location
 from midspan.recipe.progress import Progress
 
 PART_BYTES = 16_000_000
 PART_FILES = 2_000
+BORDER_EVERY = 512
+"""A part that is a quarter full ends before one file in so many, chosen by its name."""
 
 SIGNAL_FIELDS = [
     pa.field("lines", pa.int64()),
@@ -46,6 +52,7 @@ FILE_FIELDS = [
     pa.field("licence_evidence", pa.string()),
     pa.field("source", pa.string()),
     pa.field("revision", pa.string()),
+    pa.field("url", pa.string()),
     pa.field("sha256", pa.string()),
     pa.field("source_sha256", pa.string()),
     pa.field("normal_sha256", pa.string()),
@@ -64,12 +71,12 @@ class Candidate:
 
     project: str
     path: str
-    location: str
+    location: Location
     language: str
     bytes: int
-    mtime_ns: int
     source: str
     revision: str
+    url: str
     licence: str
     licence_evidence: str
 
@@ -104,13 +111,19 @@ def _parts(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
     part: list[Candidate] = []
     size = 0
     for candidate in candidates:
-        if part and (size + candidate.bytes > PART_BYTES or len(part) == PART_FILES):
+        full = size + candidate.bytes > PART_BYTES or len(part) == PART_FILES
+        if part and (full or (4 * size > PART_BYTES and _is_border(candidate))):
             yield part
             part, size = [], 0
         part.append(candidate)
         size += candidate.bytes
     if part:
         yield part
+
+
+def _is_border(candidate: Candidate) -> bool:
+    digest = hashlib.sha256(f"{candidate.project}\0{candidate.path}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") % BORDER_EVERY == 0
 
 
 class _PartReader:
@@ -123,7 +136,9 @@ class _PartReader:
 
 def read_part(task: str, path: Path) -> int:
     """Read one part and write it to `path`. Returns the number of rows."""
-    rows = [_row(Candidate(**fields)) for fields in json.loads(task)]
+    candidates = [Candidate(**fields | {"location": Location(*fields["location"])}) for fields in json.loads(task)]
+    contents = read_contents([(candidate.location, candidate.bytes) for candidate in candidates])
+    rows = [_row(candidate, content) for candidate, content in zip(candidates, contents, strict=True)]
     table = pa.Table.from_pylist(rows, schema=PART_SCHEMA)
     aside = path.with_suffix(f".{os.getpid()}.tmp")
     with aside.open("wb") as stream:
@@ -134,20 +149,15 @@ def read_part(task: str, path: Path) -> int:
     return len(rows)
 
 
-def _row(candidate: Candidate) -> dict[str, Any]:
-    names = ("project", "path", "language", "source", "revision", "licence", "licence_evidence", "bytes")
+def _row(candidate: Candidate, content: bytes | Unread) -> dict[str, Any]:
+    names = ("project", "path", "language", "source", "revision", "url", "licence", "licence_evidence", "bytes")
     known = {name: getattr(candidate, name) for name in names}
     known |= {"unusable": "", "sha256": "", "source_sha256": "", "normal_sha256": ""}
-    try:
-        content = Path(candidate.location).read_bytes()
-    except OSError:
-        return known | {"unusable": "unreadable"}
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return known | {"unusable": "not_utf8"}
-    if "\0" in text:
-        return known | {"unusable": "binary"}
+    if isinstance(content, Unread):
+        return known | {"unusable": content.reason}
+    text, unusable = decode(content)
+    if unusable:
+        return known | {"unusable": unusable}
     stated = header_licence(text)
     if stated:
         known |= {"licence": stated.expression, "licence_evidence": stated.evidence}

@@ -43,6 +43,7 @@ def build_report(corpus: Path, listing: Listing, drops: Drops) -> dict[str, Any]
             "bytes": sum(candidate.bytes for candidate in listing.candidates),
         },
         "kept": {"projects": len(projects), "files": len(rows), "bytes": sum(row["bytes"] for row in rows)},
+        "broken": [{"source": broken.source, "reason": broken.reason} for broken in listing.broken],
         "skipped": dict(listing.skipped),
         "dropped": {reason: {"files": count, "bytes": drops.bytes[reason]} for reason, count in drops.files.items()},
         "refused_licences": dict(drops.refused_licences),

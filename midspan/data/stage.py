@@ -12,10 +12,9 @@ Reading and writing hold the text of one part at a time, the search for near dup
 files, settings and seed give the same bytes.
 """
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,13 +27,12 @@ from midspan.data.duplicates import exact_duplicates, near_duplicates
 from midspan.data.entries import Entry, entries, tables
 from midspan.data.filters import Signals, drop_reason
 from midspan.data.licence import is_permissive
-from midspan.data.listing import list_candidates
+from midspan.data.listing import Listing, list_candidates
 from midspan.data.read import FILE_FIELDS, read_parts
 from midspan.data.report import build_report
-from midspan.data.sources import SourceProject, distributions, list_projects
 from midspan.data.split import split_projects
 from midspan.errors import MidspanError
-from midspan.recipe.schema import DataConfig, EnvironmentSource
+from midspan.recipe.schema import DataConfig
 from midspan.recipe.stage import Metrics, StageContext
 from midspan.syntax.languages import LANGUAGES
 
@@ -47,13 +45,15 @@ CORPUS_SCHEMA = pa.schema([*FILE_FIELDS, pa.field("text", pa.string()), pa.field
 def run(context: StageContext) -> Metrics:
     """Build the corpus in `context.work`.
 
-    Raises MidspanError for missing or empty sources, unknown languages, a corpus without permissive files, and fewer
-    than three projects.
+    Raises MidspanError for unknown languages, sources that are all broken or hold no permissive file, and fewer than
+    three projects.
     """
     config = context.recipe.data
     check_languages(config)
     drops = Drops()
     listing = list_candidates(config, drops)
+    for broken in listing.broken:
+        context.progress.log(f"data: left out {broken.source}: {broken.reason}")
     context.progress.log(f"data: {len(listing.candidates):,} files of {len(listing.projects):,} projects to read")
     folder = context.work.parent / PARTS
     parts = read_parts(listing.candidates, folder, context.progress)
@@ -64,7 +64,7 @@ def run(context: StageContext) -> Metrics:
         else:
             kept.append(entry)
     if not kept:
-        raise _nothing_left(drops, listing.skipped)
+        raise _nothing_left(drops, listing)
     for reason, find in (
         ("exact_duplicate", exact_duplicates),
         ("near_duplicate", lambda among: near_duplicates(parts, among, config.duplicates)),
@@ -112,35 +112,6 @@ def prune(folder: Path, parts: Sequence[Path]) -> None:
             path.unlink()
 
 
-def fingerprint(config: DataConfig) -> str:
-    """Identity of what the sources hold: packages and versions, or paths, sizes and times; no file is read.
-
-    Licence texts count as well as code: a project that changes its licence must not stay in the corpus.
-    """
-    digest = hashlib.sha256()
-    for source in config.sources:
-        if isinstance(source, EnvironmentSource):
-            lines = [f"{name}=={version}" for name, version, _ in distributions(source)]
-        else:
-            lines = [
-                f"{project.name}/{path}\0{size}\0{mtime_ns}\0{project.revision}"
-                for project in list_projects([source])
-                for path, size, mtime_ns in _stamps(project)
-            ]
-        digest.update("\n".join([source.model_dump_json(), *lines, ""]).encode())
-    return digest.hexdigest()
-
-
-def _stamps(project: SourceProject) -> Iterator[tuple[str, int, int]]:
-    """(path, bytes, time of change) of the project's files, then of its licence texts."""
-    for file in project.files:
-        yield file.path, file.bytes, file.mtime_ns
-    for directory, texts in sorted(project.licence_files.items()):
-        for text in texts:
-            status = text.lstat()
-            yield f"{directory}/{text.name}", status.st_size, status.st_mtime_ns
-
-
 def check_languages(config: DataConfig) -> None:
     """Raise MidspanError if the recipe names a language that does not exist."""
     unknown = sorted(set(config.languages) - set(LANGUAGES))
@@ -172,8 +143,11 @@ def write_corpus(parts: Sequence[Path], rows: Sequence[int], splits: dict[str, s
             writer.write_table(pending.combine_chunks(), row_group_size=ROW_GROUP)
 
 
-def _nothing_left(drops: Drops, skipped: Counter[str]) -> MidspanError:
-    counts = Counter(drops.files) + skipped
+def _nothing_left(drops: Drops, listing: Listing) -> MidspanError:
+    if listing.broken and not listing.projects:
+        first = listing.broken[0]
+        return MidspanError(f"data source {first.source} cannot be used: {first.reason}", first.hint)
+    counts = Counter(drops.files) + listing.skipped
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items(), key=lambda x: (-x[1], x[0])))
     return MidspanError(
         f"no file of the sources can be used ({reasons or 'no file at all'})",

@@ -69,9 +69,9 @@ def run_stage(name: str, recipe: Recipe, runs: Path, progress: Progress) -> tupl
 def _input_digests(stage: Stage, recipe: Recipe, manifests: dict[str, Manifest]) -> dict[str, str]:
     if stage.name == "data":
         stage.function()  # says which package to install if one is missing
-        from midspan.data.stage import fingerprint
+        from midspan.data.sources import fingerprint
 
-        return {"sources": fingerprint(recipe.data)}
+        return {"sources": fingerprint(recipe.data.sources)}
     digests = {need: manifests[need].digest for need in stage.needs}
     if stage.name == "prefer" and recipe.prefer.labels:
         digests["labels"] = _file_digest(Path(recipe.prefer.labels).expanduser())

@@ -9,7 +9,8 @@ from midspan.data.licence import (
     normalise,
     permissive_ids,
 )
-from midspan.data.sources import Declaration, is_licence_file, list_projects
+from midspan.data.sources import list_projects
+from midspan.data.sources.project import Declaration, LicenceText, Location, is_licence_file
 from midspan.recipe.schema import FolderSource
 
 MIT = """MIT License
@@ -136,23 +137,27 @@ def test_the_nearest_licence_file_holds(tmp_path):
     assert found["vendor/gpl/deep"] == Licence("", "licence file vendor/gpl/COPYING")
 
 
+def text_at(path):
+    return LicenceText(path.name, Location(str(path)))
+
+
 def test_a_text_that_is_too_long_to_read_whole_is_unknown(tmp_path):
     (tmp_path / "LICENSE").write_text(MIT)
     (tmp_path / "COPYING").write_text(MIT + " " * 500_000 + "GNU GENERAL PUBLIC LICENSE")
     finder = LicenceFinder()
-    assert finder.classify(tmp_path / "LICENSE") == "MIT"
-    assert finder.classify(tmp_path / "COPYING") == ""
+    assert finder.classify(text_at(tmp_path / "LICENSE")) == "MIT"
+    assert finder.classify(text_at(tmp_path / "COPYING")) == ""
 
 
 def test_declarations_by_strength(tmp_path):
     text = tmp_path / "LICENSE"
     text.write_text(MIT)
     finder = LicenceFinder()
-    assert finder.declared(Declaration(expression="mpl-2.0", files=(text,))).expression == "MPL-2.0"
-    assert finder.declared(Declaration(name="BSD", files=(text,))).expression == "MIT"
+    assert finder.declared(Declaration(expression="mpl-2.0", files=(text_at(text),))).expression == "MPL-2.0"
+    assert finder.declared(Declaration(name="BSD", files=(text_at(text),))).expression == "MIT"
     strange = tmp_path / "LICENSES.txt"
     strange.write_text("Parts of this package are under other terms, see their authors.")
-    assert finder.declared(Declaration(name="BSD", files=(text, strange))).expression == ""
+    assert finder.declared(Declaration(name="BSD", files=(text_at(text), text_at(strange)))).expression == ""
     assert finder.declared(Declaration(name="New BSD License")).expression == "BSD-3-Clause"
     assert finder.declared(Declaration(name="Apache License, Version 2.0")).expression == "Apache-2.0"
     assert finder.declared(Declaration(classifiers=("License :: OSI Approved :: MIT License",))).expression == "MIT"
