@@ -34,8 +34,9 @@ HEALED_TOKENS = MAX_CUT
 class CompletionRequest:
     """A caret in the file `path`. `recent` are paths opened and `edited` places edited lately, the last one first;
     `caret` says how many lines are wanted, "auto" leaves it to `wants_block`. `max_new_tokens` does not count the
-    healed text. `document` is an opaque key of the editor buffer (such as user and path): of requests with the same one
-    the newest counts, and they share a cache; "" is no particular buffer."""
+    healed text; the text ends before any string of `stop`. `document` is an opaque key of the editor buffer (such as
+    user and path): of requests with the same one the newest counts, and they share a cache; "" is no particular buffer.
+    """
 
     path: str
     prefix: str
@@ -46,6 +47,9 @@ class CompletionRequest:
     caret: Caret = "auto"
     max_new_tokens: int = 64
     temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
     document: str = ""
 
 
@@ -127,6 +131,9 @@ class Completer:
             prompt=prompt.ids,
             max_tokens=request.max_new_tokens + len(self.engine.tokenizer.encode(prompt.healed)),
             temperature=request.temperature,
+            top_p=request.top_p,
+            seed=request.seed,
+            stop=request.stop,
             starts_with=prompt.healed,
             until=_stopper(draft, [step for step in self.steps if step in STOPS]),
             document=request.document,

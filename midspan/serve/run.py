@@ -14,7 +14,8 @@ import uvicorn
 from midspan.complete.completer import Completer
 from midspan.engine.open import open_engine
 from midspan.errors import MidspanError
-from midspan.serve.http import create_app
+from midspan.serve.app import create_app
+from midspan.serve.service import Service
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8012
@@ -84,7 +85,7 @@ async def _serve(
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         print(f"midspan serves {engine.name} on http://{shown}:{port}", file=sys.stderr, flush=True)
-        app = create_app(Completer(engine), token=token)
+        app = create_app(Service(Completer(engine)), token=token)
         config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3)
         await uvicorn.Server(config).serve(sockets=[listener])
     finally:
