@@ -144,7 +144,7 @@ def write_corpus(parts: Sequence[Path], rows: Sequence[int], splits: dict[str, s
 
 
 def _nothing_left(drops: Drops, listing: Listing) -> MidspanError:
-    if listing.broken and not listing.projects:
+    if listing.broken and not any(project.files for project in listing.projects.values()):
         first = listing.broken[0]
         return MidspanError(f"data source {first.source} cannot be used: {first.reason}", first.hint)
     counts = Counter(drops.files) + listing.skipped
