@@ -18,10 +18,12 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command("build", rich_help_panel="Build")(_build)
     for stage in STAGES.values():
-        app.command(stage.name, help=_stage_help(stage), rich_help_panel="Build")(_stage_command(stage.name))
+        if stage.name != "data":  # has commands of its own, see `cli.data`
+            app.command(stage.name, help=stage_help(stage), rich_help_panel="Build")(stage_command(stage.name))
 
 
-def _stage_help(stage: Stage) -> str:
+def stage_help(stage: Stage) -> str:
+    """What `midspan STAGE --help` says."""
     needs = f" Needs the finished stages: {', '.join(stage.needs)}." if stage.needs else ""
     return f"{stage.title}.{needs}"
 
@@ -40,7 +42,9 @@ def _build(
         typer.echo(json.dumps({name: _as_json(manifest, runs, loaded.name) for name, manifest in manifests.items()}))
 
 
-def _stage_command(name: str) -> Any:
+def stage_command(name: str) -> Any:
+    """The function behind `midspan STAGE RECIPE`."""
+
     def command(
         recipe: RecipeArgument,
         set_: SetOption = None,

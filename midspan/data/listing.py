@@ -1,15 +1,17 @@
 """The files worth reading: sources listed, licences by directory found, and the filters that need no reading applied.
 
-In this order: language, size, then the cap on each project, which keeps files in the order of sha256(path) so that what
-stays is an even sample of the project. Cost: the listing itself and one match per distinct licence text.
+In this order: opt-out, language, size, then the cap on each project, which keeps files in the order of sha256(path) so
+that what stays is an even sample of the project. Cost: the listing itself and one match per distinct licence text.
 """
 
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 
+from midspan.data import opt_out
 from midspan.data.drops import Drops
 from midspan.data.licence import LicenceFinder
+from midspan.data.opt_out import OptOut
 from midspan.data.read import Candidate
 from midspan.data.sources import list_projects
 from midspan.data.sources.project import Broken, SourceFile, SourceProject
@@ -29,7 +31,7 @@ class Listing:
     broken: list[Broken] = field(default_factory=list)
 
 
-def list_candidates(config: DataConfig, drops: Drops) -> Listing:
+def list_candidates(config: DataConfig, refused: OptOut, drops: Drops) -> Listing:
     """List the files to read, sorted by (project, path); those that need no reading to be dropped go to `drops`."""
     listing = Listing()
     for found in list_projects(config.sources):
@@ -41,7 +43,7 @@ def list_candidates(config: DataConfig, drops: Drops) -> Listing:
     for _, project in sorted(listing.projects.items()):
         listing.skipped.update(project.skipped)
         licences = finder.by_directory(project)
-        for file in _capped(project, config, drops):
+        for file in _capped(project, config, refused, drops):
             licence = licences[file.path.rpartition("/")[0]]
             listing.candidates.append(
                 Candidate(
@@ -60,12 +62,15 @@ def list_candidates(config: DataConfig, drops: Drops) -> Listing:
     return listing
 
 
-def _capped(project: SourceProject, config: DataConfig, drops: Drops) -> list[SourceFile]:
+def _capped(project: SourceProject, config: DataConfig, refused: OptOut, drops: Drops) -> list[SourceFile]:
     """Files within the language and size limits, taken in the order of sha256(path) up to the project's cap."""
     limit = max(config.filters.max_bytes, READ_BYTES)
     fitting: list[SourceFile] = []
+    whole = refused.refuses_project(project.name, project.url or project.source)
     for file in project.files:
-        if config.languages and file.language not in config.languages:
+        if whole or refused.refuses_path(project.name, file.path):
+            drops.count(opt_out.REASON, file.bytes)
+        elif config.languages and file.language not in config.languages:
             drops.count("other_language", file.bytes)
         elif file.bytes > limit:
             drops.count("too_large", file.bytes)

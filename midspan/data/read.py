@@ -1,10 +1,10 @@
 """From listed files to rows with all that is known of them: read, find the licence, measure, redact.
 
 Work is cut into parts of a few megabytes. A part is one Parquet file named by the hash of everything it depends on
-(the files with the stamps they were listed under, never a threshold), written aside and renamed: after a kill only the
-parts that are missing are read, and none if only thresholds changed. Where a part ends is decided by the names of the
-files, so that after a change of a source few other parts are cut anew. Daft hands the parts to one process per core (or
-to the workers of a Ray cluster).
+(the files with the stamps they were listed under, contents to refuse, never a threshold), written aside and renamed:
+after a kill only the parts that are missing are read, and none if only thresholds changed. Where a part ends is decided
+by the names of the files, so that after a change of a source few other parts are cut anew. Daft hands the parts to one
+process per core (or to the workers of a Ray cluster).
 
 Cost: about 20 MB/s per core of source text; memory is that of a part (16 MB) times a small factor.
 """
@@ -25,6 +25,7 @@ from midspan.data.dataframe import daft
 from midspan.data.decode import decode
 from midspan.data.filters import signals
 from midspan.data.licence import header_licence
+from midspan.data.opt_out import REASON, OptOut
 from midspan.data.redact import redact
 from midspan.data.sources.contents import Unread, read_contents
 from midspan.data.sources.project import Location
@@ -81,9 +82,10 @@ class Candidate:
     licence_evidence: str
 
 
-def read_parts(candidates: Sequence[Candidate], folder: Path, progress: Progress) -> list[Path]:
+def read_parts(candidates: Sequence[Candidate], refused: OptOut, folder: Path, progress: Progress) -> list[Path]:
     """Read all candidates into Parquet parts in `folder`; parts that are there already are kept.
 
+    Of contents that are refused by their hash nothing is written but that they are.
     Returns the parts; their rows one after the other are the candidates in their order. Nothing here depends on a
     threshold: what a recipe makes of the files is decided later, from the stored columns.
     """
@@ -92,7 +94,8 @@ def read_parts(candidates: Sequence[Candidate], folder: Path, progress: Progress
     missing: list[dict[str, str]] = []
     for part in _parts(candidates):
         task = json.dumps([asdict(candidate) for candidate in part], sort_keys=True)
-        path = folder / f"{hashlib.sha256((midspan.__version__ + task).encode()).hexdigest()}.parquet"
+        identity = "\n".join([midspan.__version__, *sorted(refused.hashes), task])
+        path = folder / f"{hashlib.sha256(identity.encode()).hexdigest()}.parquet"
         paths.append(path)
         if not path.is_file():
             missing.append({"task": task, "path": str(path)})
@@ -100,7 +103,7 @@ def read_parts(candidates: Sequence[Candidate], folder: Path, progress: Progress
         bar.advance(len(paths) - len(missing))
         if missing:
             workers = max(1, min(len(missing), os.cpu_count() or 1))
-            reader = daft.cls(_PartReader, use_process=workers > 1, max_concurrency=workers)()
+            reader = daft.cls(_PartReader, use_process=workers > 1, max_concurrency=workers)(refused)
             frame = daft.from_pylist(missing).into_batches(1)
             for _ in frame.select(reader.read(daft.col("task"), daft.col("path")).alias("rows")).iter_rows():
                 bar.advance()
@@ -129,16 +132,19 @@ def _is_border(candidate: Candidate) -> bool:
 class _PartReader:
     """The function that runs in Daft's worker processes."""
 
+    def __init__(self, refused: OptOut) -> None:
+        self._refused = refused
+
     @daft.method(return_dtype=daft.DataType.int64())
     def read(self, task: str, path: str) -> int:
-        return read_part(task, Path(path))
+        return read_part(task, self._refused, Path(path))
 
 
-def read_part(task: str, path: Path) -> int:
+def read_part(task: str, refused: OptOut, path: Path) -> int:
     """Read one part and write it to `path`. Returns the number of rows."""
     candidates = [Candidate(**fields | {"location": Location(*fields["location"])}) for fields in json.loads(task)]
     contents = read_contents([(candidate.location, candidate.bytes) for candidate in candidates])
-    rows = [_row(candidate, content) for candidate, content in zip(candidates, contents, strict=True)]
+    rows = [_row(candidate, content, refused) for candidate, content in zip(candidates, contents, strict=True)]
     table = pa.Table.from_pylist(rows, schema=PART_SCHEMA)
     aside = path.with_suffix(f".{os.getpid()}.tmp")
     with aside.open("wb") as stream:
@@ -149,12 +155,14 @@ def read_part(task: str, path: Path) -> int:
     return len(rows)
 
 
-def _row(candidate: Candidate, content: bytes | Unread) -> dict[str, Any]:
+def _row(candidate: Candidate, content: bytes | Unread, refused: OptOut) -> dict[str, Any]:
     names = ("project", "path", "language", "source", "revision", "url", "licence", "licence_evidence", "bytes")
     known = {name: getattr(candidate, name) for name in names}
     known |= {"unusable": "", "sha256": "", "source_sha256": "", "normal_sha256": ""}
     if isinstance(content, Unread):
         return known | {"unusable": content.reason}
+    if refused.refuses_content(content):
+        return known | {"unusable": REASON}
     text, unusable = decode(content)
     if unusable:
         return known | {"unusable": unusable}
@@ -164,6 +172,8 @@ def _row(candidate: Candidate, content: bytes | Unread) -> dict[str, Any]:
     measured = signals(text, candidate.path)
     text, redacted = redact(text)
     data = text.encode()
+    if refused.refuses_content(data):
+        return known | {"unusable": REASON}
     return {
         **known,
         **asdict(measured),

@@ -2,7 +2,7 @@
 
 The way of a file, cheap steps before dear ones:
 
-1. Sources are listed; language, size and the cap on a project drop files unread.
+1. Sources are listed; opt-out, language, size and the cap on a project drop files unread.
 2. What is left is read in resumable parts (`read`): text redacted, licence, signals. The parts stay beside the run in
    `.parts`, named by what they hold, until a build no longer uses them: a threshold that changes reads nothing again.
 3. Over the stored columns: licence policy and filters, then duplicates, then the split by project.
@@ -28,6 +28,7 @@ from midspan.data.entries import Entry, entries, tables
 from midspan.data.filters import Signals, drop_reason
 from midspan.data.licence import is_permissive
 from midspan.data.listing import Listing, list_candidates
+from midspan.data.opt_out import read_opt_out
 from midspan.data.read import FILE_FIELDS, read_parts
 from midspan.data.report import build_report
 from midspan.data.split import split_projects
@@ -51,12 +52,13 @@ def run(context: StageContext) -> Metrics:
     config = context.recipe.data
     check_languages(config)
     drops = Drops()
-    listing = list_candidates(config, drops)
+    refused = read_opt_out(config.opt_out)
+    listing = list_candidates(config, refused, drops)
     for broken in listing.broken:
         context.progress.log(f"data: left out {broken.source}: {broken.reason}")
     context.progress.log(f"data: {len(listing.candidates):,} files of {len(listing.projects):,} projects to read")
     folder = context.work.parent / PARTS
-    parts = read_parts(listing.candidates, folder, context.progress)
+    parts = read_parts(listing.candidates, refused, folder, context.progress)
     kept: list[Entry] = []
     for entry, signals in entries(parts):
         if reason := refusal(entry, signals, config):

@@ -71,19 +71,24 @@ def _input_digests(stage: Stage, recipe: Recipe, manifests: dict[str, Manifest])
         stage.function()  # says which package to install if one is missing
         from midspan.data.sources import fingerprint
 
-        return {"sources": fingerprint(recipe.data.sources)}
+        digests = {"sources": fingerprint(recipe.data.sources)}
+        if recipe.data.opt_out:
+            digests["opt_out"] = _file_digest("data.opt_out", recipe.data.opt_out)
+        return digests
     digests = {need: manifests[need].digest for need in stage.needs}
     if stage.name == "prefer" and recipe.prefer.labels:
-        digests["labels"] = _file_digest(Path(recipe.prefer.labels).expanduser())
+        digests["labels"] = _file_digest("prefer.labels", recipe.prefer.labels)
     return digests
 
 
-def _file_digest(path: Path) -> str:
+def _file_digest(setting: str, path: str) -> str:
     try:
-        with path.open("rb") as file:
+        with Path(path).expanduser().open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise MidspanError(f"cannot read prefer.labels {path}: {error.strerror}", "name a file of labels") from None
+        raise MidspanError(
+            f"{setting}: cannot read {path}: {error.strerror}", "correct the path in the recipe"
+        ) from None
 
 
 def _run(

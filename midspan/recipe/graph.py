@@ -93,7 +93,7 @@ def key_of(stage: Stage, recipe: Recipe, inputs: dict[str, str]) -> str:
     """Identity of the stage's work: its settings, the code's version and the digests of its inputs.
 
     `inputs` maps each needed stage to the digest of its outputs; for `data` it holds the fingerprint of the sources,
-    for `prefer` the hash of the file of labels, if it reads one.
+    and for every stage the hashes of the files that its settings name.
     """
     identity = [stage.name, midspan.__version__, settings_of(stage, recipe), inputs]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

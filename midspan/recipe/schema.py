@@ -73,6 +73,9 @@ class DataConfig(Section):
     valid_share: Share = 0.05
     test_share: Share = 0.05
     """Shares of *projects* (never of files) held out for validation and for evaluation."""
+    opt_out: str | None = None
+    """A file that lists owners, projects, addresses, paths and contents to leave out, one a line; see
+    `midspan.data.opt_out`."""
     filters: FilterConfig = FilterConfig()
     duplicates: DuplicateConfig = DuplicateConfig()
 

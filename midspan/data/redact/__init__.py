@@ -13,7 +13,7 @@ import ipaddress
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import re2
 
@@ -91,7 +91,14 @@ class _Replacements:
         return f"{PLACEHOLDER}{kind.upper()}_{number}"
 
 
-def redact(text: str) -> tuple[str, dict[str, int]]:
+class Redacted(NamedTuple):
+    """A text without secrets and personal data, and how many replacements of each kind it took."""
+
+    text: str
+    counts: dict[str, int]
+
+
+def redact(text: str) -> Redacted:
     """The text without personal data and secrets, and the number of replacements by kind.
 
     The number of lines stays, and redacting twice changes nothing more. Kinds: `private_key`, `token`, `password`,
@@ -111,7 +118,7 @@ def redact(text: str) -> tuple[str, dict[str, int]]:
     for pattern in (_IPV4, _IPV6):
         if pattern.search(text):
             text = pattern.sub(lambda match, whole=text: _address(match, whole, found), text)
-    return text, dict(found.counts)
+    return Redacted(text, dict(found.counts))
 
 
 def _key_block(match: Any, found: _Replacements) -> str:
