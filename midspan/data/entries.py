@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from midspan.data.filters import Signals
+from midspan.data.filters.signals import Signals
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 import re2
 from license_expression import ExpressionError, get_spdx_licensing
@@ -71,17 +71,26 @@ _NAMES = {
     "zlib libpng": "Zlib",
 }
 """Common names in package metadata, lower case, without noise words. "BSD" alone is read as the three-clause one."""
+_LOOSE = frozenset({"apache", "bsd"})
+"""Names that do not say which version is meant."""
 
 
 @dataclass(frozen=True)
 class Licence:
-    """An SPDX expression ("" when unknown) and where it was found."""
+    """An SPDX expression ("" when unknown), where it was found, and how far to trust that, from 0 to 1.
+
+    The confidence of a text is the share of it that the matched licences cover, that of a statement in SPDX's own words
+    is 1; of other words in metadata `NAMED`, or `GUESSED` where they leave a choice. Of several, the lowest holds.
+    """
 
     expression: str
     evidence: str
+    confidence: float
 
 
-UNKNOWN = Licence("", "no licence found")
+NAMED = 0.9
+GUESSED = 0.7
+UNKNOWN = Licence("", "no licence found", 0.0)
 
 
 @cache
@@ -132,10 +141,14 @@ def header_licence(text: str) -> Licence | None:
     if "SPDX-" in head:
         stated = [match.group(1).strip(" \t-") for match in _SPDX.finditer(head)]
         if stated:
-            return Licence(join(stated), "SPDX header")
+            return _found(join(stated), "SPDX header", 1.0)
     if _NOTICE.search(head):
-        return Licence("", "notice of a licence that is not permissive in the header")
+        return Licence("", "notice of a licence that is not permissive in the header", 0.0)
     return None
+
+
+def _found(expression: str, evidence: str, confidence: float) -> Licence:
+    return Licence(expression, evidence, confidence if expression else 0.0)
 
 
 def join(expressions: list[str]) -> str:
@@ -146,12 +159,22 @@ def join(expressions: list[str]) -> str:
     return normalise(" AND ".join(f"({expression})" for expression in known))
 
 
+class Match(NamedTuple):
+    """A licence text recognised: the SPDX expression of all licences in it, and the share of its words they cover."""
+
+    expression: str
+    share: float
+
+
+NO_MATCH = Match("", 0.0)
+
+
 @dataclass
 class LicenceFinder:
     """Licences from licence files and metadata; texts are classified once per content."""
 
-    _texts: dict[bytes, str] = field(default_factory=dict)
-    _read: dict[Location, str] = field(default_factory=dict)
+    _texts: dict[bytes, Match] = field(default_factory=dict)
+    _read: dict[Location, Match] = field(default_factory=dict)
 
     def by_directory(self, project: SourceProject) -> dict[str, Licence]:
         """The licence that holds for each directory of `project` which has files, header lines aside."""
@@ -170,27 +193,33 @@ class LicenceFinder:
             if directory in project.licence_files:
                 texts = project.licence_files[directory]
                 names = ", ".join(f"{directory}/{text.name}" if directory else text.name for text in texts)
-                return Licence(join([self.classify(text) for text in texts]), f"licence file {names}")
+                return self._of_texts(texts, f"licence file {names}")
             if not directory:
                 return None
             directory = directory.rpartition("/")[0]
 
+    def _of_texts(self, texts: Sequence[LicenceText], evidence: str) -> Licence:
+        matches = [self.classify(text) for text in texts]
+        return _found(join([match.expression for match in matches]), evidence, min(match.share for match in matches))
+
     def declared(self, declaration: Declaration) -> Licence:
         """The licence that package metadata declares."""
         if declaration.expression:
-            return Licence(normalise(declaration.expression), f"{declaration.origin} License-Expression")
+            return _found(normalise(declaration.expression), f"{declaration.origin} License-Expression", 1.0)
         if declaration.files:
-            texts = join([self.classify(text) for text in declaration.files])
-            return Licence(texts, f"package licence file {', '.join(text.name for text in declaration.files)}")
-        named = normalise(declaration.name) or _NAMES.get(_plain(declaration.name), "")
-        if named:
-            return Licence(named, f"{declaration.origin} License")
-        names = [_plain(classifier.rpartition("::")[2]) for classifier in declaration.classifiers]
-        classified = join([_NAMES.get(name, "") for name in names if name and name != "dfsg"])
-        return Licence(classified, "package classifier") if classified else UNKNOWN
+            names = ", ".join(text.name for text in declaration.files)
+            return self._of_texts(declaration.files, f"package licence file {names}")
+        if stated := normalise(declaration.name):
+            return Licence(stated, f"{declaration.origin} License", NAMED)
+        name = _plain(declaration.name)
+        if name in _NAMES:
+            return Licence(_NAMES[name], f"{declaration.origin} License", GUESSED if name in _LOOSE else NAMED)
+        plain = [_plain(classifier.rpartition("::")[2]) for classifier in declaration.classifiers]
+        classified = join([_NAMES.get(name, "") for name in plain if name and name != "dfsg"])
+        return Licence(classified, "package classifier", GUESSED) if classified else UNKNOWN
 
-    def classify(self, text: LicenceText) -> str:
-        """The SPDX expression of a licence text, "" if it is not recognised, too long or cannot be read."""
+    def classify(self, text: LicenceText) -> Match:
+        """What a licence text is; `NO_MATCH` if it is not recognised, too long or cannot be read."""
         if text.location not in self._read:
             self._classify([text])
         return self._read[text.location]
@@ -198,13 +227,16 @@ class LicenceFinder:
     def _classify(self, texts: Sequence[LicenceText]) -> None:
         wanted = [(text.location, MAX_LICENCE_BYTES) for text in texts]
         for (location, _), content in zip(wanted, read_contents(wanted), strict=True):
-            self._read[location] = self._identify(content) if isinstance(content, bytes) else ""
+            self._read[location] = self._identify(content) if isinstance(content, bytes) else NO_MATCH
 
-    def _identify(self, content: bytes) -> str:
+    def _identify(self, content: bytes) -> Match:
         key = hashlib.sha256(content).digest()
         if key not in self._texts:
-            regions = identify_license(content.decode("utf-8", errors="replace"))
-            self._texts[key] = join([region.id for region in regions])
+            text = content.decode("utf-8", errors="replace")
+            regions = identify_license(text)
+            covered = sum(len(text[region.start : region.end].split()) for region in regions)
+            share = round(covered / max(1, len(text.split())), 4)
+            self._texts[key] = Match(join([region.id for region in regions]), share)
         return self._texts[key]
 
 

@@ -57,6 +57,7 @@ def list_candidates(config: DataConfig, refused: OptOut, drops: Drops) -> Listin
                     url=project.url,
                     licence=licence.expression,
                     licence_evidence=licence.evidence,
+                    licence_confidence=licence.confidence,
                 )
             )
     return listing

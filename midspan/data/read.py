@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import midspan
 from midspan.data.dataframe import daft
 from midspan.data.decode import decode
-from midspan.data.filters import signals
+from midspan.data.filters.signals import Signals, signals
 from midspan.data.licence import header_licence
 from midspan.data.opt_out import REASON, OptOut
 from midspan.data.redact import redact
@@ -36,21 +36,13 @@ PART_FILES = 2_000
 BORDER_EVERY = 512
 """A part that is a quarter full ends before one file in so many, chosen by its name."""
 
-SIGNAL_FIELDS = [
-    pa.field("lines", pa.int64()),
-    pa.field("mean_line_length", pa.float64()),
-    pa.field("max_line_length", pa.int64()),
-    pa.field("alphabetic_share", pa.float64()),
-    pa.field("encoded_share", pa.float64()),
-    pa.field("longest_encoded", pa.int64()),
-    pa.field("generated", pa.bool_()),
-]
 FILE_FIELDS = [
     pa.field("project", pa.string()),
     pa.field("path", pa.string()),
     pa.field("language", pa.string()),
     pa.field("licence", pa.string()),
     pa.field("licence_evidence", pa.string()),
+    pa.field("licence_confidence", pa.float64()),
     pa.field("source", pa.string()),
     pa.field("revision", pa.string()),
     pa.field("url", pa.string()),
@@ -58,7 +50,7 @@ FILE_FIELDS = [
     pa.field("source_sha256", pa.string()),
     pa.field("normal_sha256", pa.string()),
     pa.field("bytes", pa.int64()),
-    *SIGNAL_FIELDS,
+    *Signals.columns(),
     pa.field("redacted", pa.map_(pa.string(), pa.int64())),
 ]
 """What is known of a file beside its text; these columns are also the corpus's."""
@@ -80,6 +72,7 @@ class Candidate:
     url: str
     licence: str
     licence_evidence: str
+    licence_confidence: float
 
 
 def read_parts(candidates: Sequence[Candidate], refused: OptOut, folder: Path, progress: Progress) -> list[Path]:
@@ -155,9 +148,11 @@ def read_part(task: str, refused: OptOut, path: Path) -> int:
     return len(rows)
 
 
+KNOWN_BEFORE = [each.name for each in fields(Candidate) if each.name != "location"]
+
+
 def _row(candidate: Candidate, content: bytes | Unread, refused: OptOut) -> dict[str, Any]:
-    names = ("project", "path", "language", "source", "revision", "url", "licence", "licence_evidence", "bytes")
-    known = {name: getattr(candidate, name) for name in names}
+    known = {name: getattr(candidate, name) for name in KNOWN_BEFORE}
     known |= {"unusable": "", "sha256": "", "source_sha256": "", "normal_sha256": ""}
     if isinstance(content, Unread):
         return known | {"unusable": content.reason}
@@ -169,7 +164,8 @@ def _row(candidate: Candidate, content: bytes | Unread, refused: OptOut) -> dict
     stated = header_licence(text)
     if stated:
         known |= {"licence": stated.expression, "licence_evidence": stated.evidence}
-    measured = signals(text, candidate.path)
+        known["licence_confidence"] = stated.confidence
+    measured = signals(text, candidate.path, candidate.language)
     text, redacted = redact(text)
     data = text.encode()
     if refused.refuses_content(data):

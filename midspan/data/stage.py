@@ -25,7 +25,8 @@ from midspan.data.corpus import CORPUS_FILE, SPLITS
 from midspan.data.drops import DROPPED_FILE, Drops, write_drops
 from midspan.data.duplicates import exact_duplicates, near_duplicates
 from midspan.data.entries import Entry, entries, tables
-from midspan.data.filters import Signals, drop_reason
+from midspan.data.filters.rules import Filters, Refusal
+from midspan.data.filters.signals import Signals
 from midspan.data.licence import is_permissive
 from midspan.data.listing import Listing, list_candidates
 from midspan.data.opt_out import read_opt_out
@@ -60,9 +61,10 @@ def run(context: StageContext) -> Metrics:
     folder = context.work.parent / PARTS
     parts = read_parts(listing.candidates, refused, folder, context.progress)
     kept: list[Entry] = []
+    filters = Filters(config.filters)
     for entry, signals in entries(parts):
-        if reason := refusal(entry, signals, config):
-            drops.add(entry, reason)
+        if why := refusal(entry, signals, config.licence_tier, filters):
+            drops.add(entry, why.reason, why.detail)
         else:
             kept.append(entry)
     if not kept:
@@ -97,13 +99,13 @@ def run(context: StageContext) -> Metrics:
     }
 
 
-def refusal(entry: Entry, signals: Signals, config: DataConfig) -> str:
-    """Why the file may not be in the corpus, judged by itself; "" if it may."""
+def refusal(entry: Entry, signals: Signals, tier: str, filters: Filters) -> Refusal | None:
+    """Why the file may not be in the corpus, judged by itself; None if it may."""
     if entry.unusable:
-        return entry.unusable
-    if not is_permissive(entry.licence, config.licence_tier):
-        return "licence_not_permissive" if entry.licence else "licence_unknown"
-    return drop_reason(signals, entry.language, config.filters)
+        return Refusal(entry.unusable)
+    if not is_permissive(entry.licence, tier):
+        return Refusal("licence_not_permissive" if entry.licence else "licence_unknown", entry.licence_evidence)
+    return filters.drop(signals, entry.language)
 
 
 def prune(folder: Path, parts: Sequence[Path]) -> None:
@@ -116,11 +118,11 @@ def prune(folder: Path, parts: Sequence[Path]) -> None:
 
 def check_languages(config: DataConfig) -> None:
     """Raise MidspanError if the recipe names a language that does not exist."""
-    unknown = sorted(set(config.languages) - set(LANGUAGES))
-    if unknown:
-        raise MidspanError(
-            f"data.languages: unknown language {', '.join(unknown)}", f"known are {', '.join(sorted(LANGUAGES))}"
-        )
+    for key, names in ("data.languages", config.languages), ("data.filters.languages", config.filters.languages):
+        if unknown := sorted(set(names) - set(LANGUAGES)):
+            raise MidspanError(
+                f"{key}: unknown language {', '.join(unknown)}", f"known are {', '.join(sorted(LANGUAGES))}"
+            )
 
 
 def write_corpus(parts: Sequence[Path], rows: Sequence[int], splits: dict[str, str], path: Path) -> None:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midspan.data.filters import drop_reason, signals
+from midspan.data.filters.rules import Filters
+from midspan.data.filters.signals import signals
 from midspan.recipe.schema import FilterConfig
 
 CODE = "".join(f"def function_{n}(argument):\n    return argument + {n}\n\n\n" for n in range(12))
@@ -13,7 +14,8 @@ BLOB = base64.b64encode(b"".join(hashlib.sha256(bytes([n])).digest() for n in ra
 
 
 def reason(text, path="a.py", language="python", **settings):
-    return drop_reason(signals(text, path), language, FilterConfig(**settings))
+    refusal = Filters(FilterConfig(**settings)).drop(signals(text, path, language), language)
+    return refusal.reason if refusal else ""
 
 
 def test_ordinary_code_stays():
@@ -51,12 +53,12 @@ def test_long_lines_are_normal_in_data_formats():
 
 
 def test_letters_of_any_script_are_letters():
-    assert signals("Привет мир\n", "a.py").alphabetic_share == pytest.approx(9 / 11, abs=1e-6)
+    assert signals("Привет мир\n", "a.py", "python").alphabetic_share == pytest.approx(9 / 11, abs=1e-6)
 
 
 @given(st.text(max_size=300))
 def test_signals_hold_for_any_text(text):
-    measured = signals(text, "a.py")
+    measured = signals(text, "a.py", "python")
     assert measured.bytes == len(text.encode())
     assert measured.lines == len(text.splitlines())
     assert measured.alphabetic_share == pytest.approx(sum(map(str.isalpha, text)) / max(1, len(text)), abs=1e-6)

@@ -133,8 +133,8 @@ def test_the_nearest_licence_file_holds(tmp_path):
         (project / path).write_text(text)
     (listed,) = list_projects([FolderSource(kind="folder", path=str(project))])
     found = LicenceFinder().by_directory(listed)
-    assert found[""] == found["vendor"] == Licence("MIT", "licence file LICENSE")
-    assert found["vendor/gpl/deep"] == Licence("", "licence file vendor/gpl/COPYING")
+    assert found[""] == found["vendor"] == Licence("MIT", "licence file LICENSE", 0.9881)
+    assert found["vendor/gpl/deep"] == Licence("", "licence file vendor/gpl/COPYING", 0.0)
 
 
 def text_at(path):
@@ -145,8 +145,8 @@ def test_a_text_that_is_too_long_to_read_whole_is_unknown(tmp_path):
     (tmp_path / "LICENSE").write_text(MIT)
     (tmp_path / "COPYING").write_text(MIT + " " * 500_000 + "GNU GENERAL PUBLIC LICENSE")
     finder = LicenceFinder()
-    assert finder.classify(text_at(tmp_path / "LICENSE")) == "MIT"
-    assert finder.classify(text_at(tmp_path / "COPYING")) == ""
+    assert finder.classify(text_at(tmp_path / "LICENSE")) == ("MIT", 0.9881)
+    assert finder.classify(text_at(tmp_path / "COPYING")) == ("", 0.0)
 
 
 def test_declarations_by_strength(tmp_path):
@@ -163,4 +163,4 @@ def test_declarations_by_strength(tmp_path):
     assert finder.declared(Declaration(classifiers=("License :: OSI Approved :: MIT License",))).expression == "MIT"
     both = ("License :: OSI Approved :: MIT License", "License :: OSI Approved :: GNU General Public License (GPL)")
     assert finder.declared(Declaration(classifiers=both)).expression == ""
-    assert finder.declared(Declaration()) == Licence("", "no licence found")
+    assert finder.declared(Declaration()) == Licence("", "no licence found", 0.0)

@@ -1,20 +1,14 @@
-"""Quality signals of a file, computed once, and the thresholds that turn them into reasons to drop it.
+"""Quality signals of a file, computed once and stored beside its text.
 
-Rules and defaults: StarCoder 2 and The Stack v2 (arXiv 2402.19173, section 3.1): line counts and lengths, share of
-alphabetic characters, encoded data (base64, hexadecimal, `\\u` escapes), marks of generated code in the first lines.
 Cost: a few linear scans in C, about 100 MB/s on one core.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
+import pyarrow as pa
 import re2
 
-from midspan.recipe.schema import FilterConfig
-
-LONG_LINES = frozenset({"html", "json", "markdown", "roff", "smt", "tex", "text", "xml"})
-"""Languages in which long lines are normal; only a line above `MAX_LONG_LINE` counts against them."""
-MAX_LONG_LINE = 100_000
-LONGEST_ENCODED = 1_024
 GENERATED_LINES = 5
 
 _ENCODED = re2.compile(
@@ -26,6 +20,7 @@ _GENERATED = re2.compile(
 )
 _NOT_ASCII_LETTERS = bytes(code for code in range(256) if not (code < 128 and chr(code).isalpha()))
 _NOT_ASCII = re2.compile(r"[^\x00-\x7f]+")
+_ARROW_TYPES: dict[Any, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
 @dataclass(frozen=True)
@@ -41,8 +36,13 @@ class Signals:
     longest_encoded: int
     generated: bool
 
+    @staticmethod
+    def columns() -> list[pa.Field]:
+        """The signals as columns of a table, the size aside, which every table of files has already."""
+        return [pa.field(each.name, _ARROW_TYPES[each.type]) for each in fields(Signals) if each.name != "bytes"]
 
-def signals(text: str, path: str) -> Signals:
+
+def signals(text: str, path: str, language: str) -> Signals:
     """Measure a file's text."""
     data = text.encode()
     lengths = [len(line) for line in text.splitlines()]
@@ -62,19 +62,3 @@ def signals(text: str, path: str) -> Signals:
         longest_encoded=max(encoded, default=0),
         generated=_GENERATED.search(head) is not None or ".min." in path.rpartition("/")[2],
     )
-
-
-def drop_reason(measured: Signals, language: str, config: FilterConfig) -> str:
-    """The name of the first rule a file breaks, "" if it may stay."""
-    long_lines = language in LONG_LINES
-    rules = {
-        "too_small": measured.bytes < config.min_bytes,
-        "too_large": measured.bytes > config.max_bytes,
-        "too_many_lines": measured.lines > config.max_lines,
-        "generated": config.drop_generated and measured.generated,
-        "long_line": measured.max_line_length > (MAX_LONG_LINE if long_lines else config.max_line_length),
-        "long_mean_line": measured.mean_line_length > config.max_mean_line_length and not long_lines,
-        "few_letters": measured.alphabetic_share < config.min_alphabetic_share,
-        "encoded_data": measured.encoded_share > config.max_encoded_share or measured.longest_encoded > LONGEST_ENCODED,
-    }
-    return next((name for name, broken in rules.items() if broken), "")
