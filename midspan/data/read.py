@@ -27,8 +27,8 @@ from midspan.data.filters.signals import Signals, signals
 from midspan.data.licence import header_licence
 from midspan.data.opt_out import REASON, OptOut
 from midspan.data.redact import redact
-from midspan.data.sources.contents import Unread, read_contents
-from midspan.data.sources.project import Location
+from midspan.data.sources.contents import read_contents
+from midspan.data.sources.project import Location, Unread
 from midspan.recipe.progress import Progress
 
 PART_BYTES = 16_000_000

@@ -5,39 +5,15 @@ A recipe is a TOML file; `midspan.recipe.load` reads it. Models are frozen: a re
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
+from pydantic import Field, field_serializer, model_validator
 
 from midspan.recipe.filter_presets import PRESETS
+from midspan.recipe.section import Section
+from midspan.recipe.sources import EnvironmentSource, Source
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
-
-
-class Section(BaseModel):
-    """A part of a recipe: unknown keys are refused, values never change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class EnvironmentSource(Section):
-    """The packages installed in a Python environment: the running one, or the one whose `site-packages` is `path`."""
-
-    kind: Literal["environment"]
-    path: str | None = None
-    packages: tuple[str, ...] = ()
-    """Only these packages; empty takes all."""
-
-
-class FolderSource(Section):
-    """A folder of code: one project, or with `split = true` each direct subfolder a project of its own."""
-
-    kind: Literal["folder"]
-    path: str
-    split: bool = False
-
-
-Source = Annotated[EnvironmentSource | FolderSource, Field(discriminator="kind")]
 
 
 class Thresholds(Section):
@@ -64,7 +40,7 @@ class FilterConfig(Thresholds):
     """The published rule set that gives what is not set."""
     min_bytes: Positive = 64
     max_bytes: Positive = 1_000_000
-    languages: dict[str, Thresholds] = {}
+    languages: dict[str, Thresholds] = Field(default={})
     """Thresholds of single languages, by name."""
 
     @model_validator(mode="before")
@@ -240,13 +216,9 @@ class PretrainConfig(TrainConfig):
 class SftConfig(TrainConfig):
     """Stage `sft`: syntax-cut middles with project context; loss on the middle and its end token only."""
 
-    strategies: dict[Strategy, Annotated[float, Field(ge=0)]] = {
-        "none": 0.2,
-        "iou": 0.2,
-        "path_distance": 0.2,
-        "rag": 0.2,
-        "coverage": 0.2,
-    }
+    strategies: dict[Strategy, Annotated[float, Field(ge=0)]] = Field(
+        default={"none": 0.2, "iou": 0.2, "path_distance": 0.2, "rag": 0.2, "coverage": 0.2}
+    )
     """Weights with which the context strategies are mixed."""
     examples_per_file: Positive = 1
 

@@ -11,7 +11,7 @@ from midspan.data.licence import (
 )
 from midspan.data.sources import list_projects
 from midspan.data.sources.project import Declaration, LicenceText, Location, is_licence_file
-from midspan.recipe.schema import FolderSource
+from midspan.recipe.sources import FolderSource
 
 MIT = """MIT License
 

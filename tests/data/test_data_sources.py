@@ -4,7 +4,7 @@ from test_data_licence import MIT
 
 from midspan.data.licence import LicenceFinder
 from midspan.data.sources import list_projects
-from midspan.recipe.schema import EnvironmentSource, FolderSource
+from midspan.recipe.sources import EnvironmentSource, FolderSource
 
 
 def write(root, files):

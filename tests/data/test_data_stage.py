@@ -13,7 +13,8 @@ from midspan.data.sources import fingerprint
 from midspan.data.stage import run
 from midspan.errors import MidspanError
 from midspan.recipe.progress import Progress
-from midspan.recipe.schema import DataConfig, DpoConfig, FolderSource, PretrainConfig, Recipe, SftConfig
+from midspan.recipe.schema import DataConfig, DpoConfig, PretrainConfig, Recipe, SftConfig
+from midspan.recipe.sources import FolderSource
 from midspan.recipe.stage import StageContext
 
 TRAIN = {"tokens": 1, "batch_tokens": 1, "sequence_length": 8}

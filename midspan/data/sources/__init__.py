@@ -12,9 +12,10 @@ from itertools import chain, count
 
 from midspan.data.sources.environment import distributions, environment_projects
 from midspan.data.sources.folder import folder_projects
+from midspan.data.sources.git import git_projects, open_revision, plain
 from midspan.data.sources.project import Broken, SourceProject, project_identity
 from midspan.errors import MidspanError
-from midspan.recipe.schema import EnvironmentSource, FolderSource, Source
+from midspan.recipe.sources import EnvironmentSource, FolderSource, GitSource, Source
 
 
 def list_projects(sources: Sequence[Source]) -> Iterator[SourceProject | Broken]:
@@ -57,6 +58,8 @@ def label(source: Source) -> str:
             return f"environment:{source.path}" if source.path else "environment"
         case FolderSource():
             return f"folder:{source.path}"
+        case GitSource():
+            return f"git:{plain(source.url)}"
 
 
 def _identity(source: Source) -> Iterator[str]:
@@ -67,6 +70,8 @@ def _identity(source: Source) -> Iterator[str]:
         case FolderSource():
             for project in folder_projects(source):
                 yield project_identity(project)
+        case GitSource():
+            yield open_revision(source.url, source.revision)[1]
 
 
 def _projects(source: Source) -> Iterator[SourceProject | Broken]:
@@ -75,3 +80,5 @@ def _projects(source: Source) -> Iterator[SourceProject | Broken]:
             return environment_projects(source)
         case FolderSource():
             return folder_projects(source)
+        case GitSource():
+            return git_projects(source)

@@ -6,19 +6,12 @@ next build lists the file anew.
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from midspan.data.sources.folder import stamp_of
-from midspan.data.sources.project import Location
-
-
-@dataclass(frozen=True)
-class Unread:
-    """Why there are no bytes: `unreadable`, `changed_while_reading`, `too_large`."""
-
-    reason: str
+from midspan.data.sources.git import read_blobs
+from midspan.data.sources.project import Location, Unread
 
 
 def read_contents(wanted: Sequence[tuple[Location, int]]) -> Iterator[bytes | Unread]:
@@ -26,9 +19,11 @@ def read_contents(wanted: Sequence[tuple[Location, int]]) -> Iterator[bytes | Un
 
     Neighbours in the same container are read together.
     """
-    for _, group in groupby(wanted, key=lambda each: (each[0].kind, each[0].container)):
-        for location, limit in group:
-            yield _read_file(location, limit)
+    for (kind, container), group in groupby(wanted, key=lambda each: (each[0].kind, each[0].container)):
+        if kind == "file":
+            yield from (_read_file(location, limit) for location, limit in group)
+        else:
+            yield from _READERS[kind](container, list(group))
 
 
 def _read_file(location: Location, limit: int) -> bytes | Unread:
@@ -47,3 +42,8 @@ def _read_file(location: Location, limit: int) -> bytes | Unread:
 
 def _changed(location: Location, status: os.stat_result) -> bool:
     return bool(location.stamp) and stamp_of(status) != location.stamp
+
+
+Wanted = list[tuple[Location, int]]
+
+_READERS: dict[str, Callable[[str, Wanted], Iterator[bytes | Unread]]] = {"git": read_blobs}

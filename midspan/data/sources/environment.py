@@ -23,7 +23,7 @@ from midspan.data.sources.project import (
     sort_files,
 )
 from midspan.errors import MidspanError
-from midspan.recipe.schema import EnvironmentSource
+from midspan.recipe.sources import EnvironmentSource
 
 Values = Callable[[str], list[str] | None]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from midspan.context.ignore import IGNORE_FILES, IgnoreRules, always_ignored, rules_above
 from midspan.data.sources.project import Broken, Listed, Location, SourceProject, is_utf8, relevant, sort_files
 from midspan.errors import MidspanError
-from midspan.recipe.schema import FolderSource
+from midspan.recipe.sources import FolderSource
 
 SKIPPED_DIRECTORIES = frozenset({b"site-packages"})
 """Directories that hold installed code, besides those that never belong to a project."""

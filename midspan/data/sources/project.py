@@ -15,7 +15,7 @@ from midspan.syntax.languages import language_of
 
 _LICENCE_NAME = re.compile(r"((un)?licen[cs]es?|copying)([-_.][\w+-]+(\.[0-9]+)*)?(\.(txt|md|rst))?", re.IGNORECASE)
 
-Container = Literal["file"]
+Container = Literal["file", "git", "zip", "tar"]
 
 
 class Location(NamedTuple):
@@ -83,6 +83,13 @@ class Broken:
     source: str
     reason: str
     hint: str = ""
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Why there are no bytes where a file was listed: `unreadable`, `changed_while_reading`, `too_large`."""
+
+    reason: str
 
 
 class Listed(NamedTuple):
