@@ -17,7 +17,8 @@ from midspan.cli.models import choose_model
 from midspan.cli.options import DEFAULT_RUNS, FamilyOption, JsonOption, ModelOption, RunsOption, TokenizerOption
 from midspan.cli.tables import console
 from midspan.complete.answer import answer
-from midspan.complete.completer import Completer, CompletionRequest, Suggestion
+from midspan.complete.completer import Completer
+from midspan.complete.request import CompletionRequest, Suggestion
 from midspan.context.index import Index
 from midspan.context.strategies import features_of
 from midspan.engine.open import open_engine
@@ -149,7 +150,7 @@ def print_explanation(suggestion: Suggestion) -> None:
     if suggestion.prompt.healed:
         out.print(f"healed: generation had to begin with {suggestion.prompt.healed!r}", markup=False, highlight=False)
     for step in suggestion.steps:
-        out.print(step, markup=False, highlight=False)
+        out.print(f"{step.name}: {step.did or 'nothing to do'} ({step.ms:.1f} ms)", markup=False, highlight=False)
     out.print(
         f"stopped by {suggestion.stop_reason}; mean log-probability {suggestion.logprob:.2f}; "
         f"{suggestion.prompt_tokens} prompt tokens, {suggestion.cached_tokens} of them cached; "

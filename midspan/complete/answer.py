@@ -3,13 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
-from midspan.complete.completer import Suggestion
+from midspan.complete.request import Suggestion
 
 
 def answer(suggestion: Suggestion, model: str, explain: bool) -> dict[str, Any]:
     """The suggestion with its figures; with `explain` also what the prompt held, why, and what each step did."""
     result: dict[str, Any] = {
         "suggestion": suggestion.text,
+        "replace": suggestion.replace,
+        "confidence": suggestion.confidence,
         "logprob": suggestion.logprob,
         "stop_reason": suggestion.stop_reason,
         "dropped": suggestion.dropped,
@@ -27,6 +29,6 @@ def answer(suggestion: Suggestion, model: str, explain: bool) -> dict[str, Any]:
             "prompt": "".join(part.text for part in prompt.parts),
             "healed": prompt.healed,
             "parts": [asdict(part) for part in prompt.parts],
-            "steps": list(suggestion.steps),
+            "steps": [asdict(step) for step in suggestion.steps],
         }
     return result

@@ -8,77 +8,23 @@ text is logged.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
-from midspan.complete.draft import Draft, Step, only_closes
-from midspan.complete.pipeline import DEFAULT_STEPS, STOPS, run_steps
-from midspan.context.caret import Spot
-from midspan.context.project import Project
-from midspan.engine.protocol import Engine, GenerateRequest, Generation, StopReason
+from midspan.complete.draft import Draft, only_closes
+from midspan.complete.pipeline import HEALING, STEPS, Step, checked, run_steps
+from midspan.complete.request import CompletionRequest, Suggestion, Timings
+from midspan.engine.protocol import Engine, GenerateRequest, Generation
 from midspan.errors import MidspanError
-from midspan.prompt.build import Prompt, make_prompt
+from midspan.prompt.build import Prompt, build_prompt, make_prompt
 from midspan.prompt.heal import MAX_CUT
 from midspan.prompt.pin import Pins
 from midspan.recipe.schema import PromptConfig
 from midspan.syntax.languages import language_of
 
-Caret = Literal["auto", "line", "block"]
 HEALED_TOKENS = MAX_CUT
 """Tokens set aside for the healed text: no token is shorter than a byte."""
-
-
-@dataclass(frozen=True)
-class CompletionRequest:
-    """A caret in the file `path`. `recent` are paths opened and `edited` places edited lately, the last one first;
-    `caret` says how many lines are wanted, "auto" leaves it to `wants_block`. `max_new_tokens` does not count the
-    healed text; the text ends before any string of `stop`. `document` is an opaque key of the editor buffer (such as
-    user and path): of requests with the same one the newest counts, and they share a cache; "" is no particular buffer.
-    """
-
-    path: str
-    prefix: str
-    suffix: str
-    project: Project | None = None
-    recent: tuple[str, ...] = ()
-    edited: tuple[Spot, ...] = ()
-    caret: Caret = "auto"
-    max_new_tokens: int = 64
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-    stop: tuple[str, ...] = ()
-    document: str = ""
-
-
-@dataclass(frozen=True)
-class Timings:
-    """Milliseconds: reading the prompt, generating, and the whole request."""
-
-    prompt_ms: float
-    generate_ms: float
-    total_ms: float
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """What to show: `text`, empty if there is nothing (then `dropped` says why).
-
-    `logprob` is the mean over the generated tokens, 0 if there are none. `steps` says what each step changed.
-    """
-
-    text: str
-    logprob: float
-    stop_reason: StopReason
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    timings: Timings
-    dropped: str
-    prompt: Prompt
-    steps: tuple[str, ...]
 
 
 def wants_block(prefix: str, suffix: str) -> bool:
@@ -88,7 +34,8 @@ def wants_block(prefix: str, suffix: str) -> bool:
 
 
 class Completer:
-    """Completes with one engine. `config` defaults to the prompt settings the model was made for.
+    """Completes with one engine. `config` defaults to the prompt settings the model was made for; `skip` names steps
+    that no request takes.
 
     With `pin` a prompt keeps what it can of the earlier ones at the same spot, so that the engine's cache holds for it;
     without, it depends on the request alone.
@@ -98,11 +45,11 @@ class Completer:
         self,
         engine: Engine,
         config: PromptConfig | None = None,
-        steps: Sequence[Step] = DEFAULT_STEPS,
         *,
+        skip: Collection[str] = (),
         pin: bool = True,
     ) -> None:
-        self.engine, self.config, self.steps = engine, config or engine.prompt_config, tuple(steps)
+        self.engine, self.config, self.skip = engine, config or engine.prompt_config, checked(skip)
         self._pins = Pins() if pin else None
 
     async def complete(self, request: CompletionRequest) -> Suggestion:
@@ -119,7 +66,9 @@ class Completer:
         Raises MidspanError like `complete`.
         """
         started = time.perf_counter()
-        prompt = await asyncio.to_thread(self._prompt, request)
+        skip = self.skip | checked(request.skip)
+        steps = [step for step in STEPS if step.name not in skip]
+        prompt = await asyncio.to_thread(self._prompt, request, skip)
         draft = Draft(
             text="",
             prefix=request.prefix,
@@ -135,27 +84,41 @@ class Completer:
             seed=request.seed,
             stop=request.stop,
             starts_with=prompt.healed,
-            until=_stopper(draft, [step for step in self.steps if step in STOPS]),
+            until=_stopper(draft, [step for step in steps if step.stops]),
             document=request.document,
         )
         async with aclosing(self.engine.stream(generate)) as items:
             async for item in items:
                 if isinstance(item, Generation):
-                    yield await asyncio.to_thread(self._suggestion, item, draft, prompt, started)
+                    yield await asyncio.to_thread(_suggestion, item, draft, steps, prompt, started)
                 else:
                     yield item.text
 
     async def prefill(self, request: CompletionRequest) -> None:
         """Let the engine read the prompt of a caret where a completion will be wanted soon. Raises like `complete`."""
-        prompt = await asyncio.to_thread(self._prompt, request)
+        prompt = await asyncio.to_thread(self._prompt, request, self.skip | checked(request.skip))
         await self.engine.prefill(GenerateRequest(prompt.ids, max_tokens=1, document=request.document))
 
-    def _prompt(self, request: CompletionRequest) -> Prompt:
+    def _prompt(self, request: CompletionRequest, skip: frozenset[str]) -> Prompt:
         room = self.engine.context_length - request.max_new_tokens - HEALED_TOKENS
         if request.max_new_tokens < 1 or room < 1:
             raise MidspanError(
                 f"max_new_tokens is {request.max_new_tokens}",
                 f"it must be between 1 and {self.engine.context_length - HEALED_TOKENS - 1}",
+            )
+        config = self.config.model_copy(update={"heal": False}) if HEALING in skip else self.config
+        max_tokens = min(config.max_tokens, room)
+        if request.chunks is not None:
+            return build_prompt(
+                self.engine.tokenizer,
+                self.engine.format,
+                path=request.path,
+                prefix=request.prefix,
+                suffix=request.suffix,
+                chunks=request.chunks,
+                config=config,
+                max_tokens=max_tokens,
+                repository=request.project.name if request.project else "",
             )
         return make_prompt(
             self.engine.tokenizer,
@@ -164,30 +127,33 @@ class Completer:
             path=request.path,
             prefix=request.prefix,
             suffix=request.suffix,
-            strategy=self.config.strategy,
-            config=self.config,
+            strategy=config.strategy,
+            config=config,
             recent=request.recent,
             edited=request.edited,
-            max_tokens=min(self.config.max_tokens, room),
+            max_tokens=max_tokens,
             pins=self._pins,
         )
 
-    def _suggestion(self, generation: Generation, draft: Draft, prompt: Prompt, started: float) -> Suggestion:
-        generated = replace(draft, text=generation.text, truncated=generation.stop_reason == "length")
-        final, notes = run_steps(generated, self.steps)
-        logprobs = generation.logprobs
-        return Suggestion(
-            text=final.text,
-            logprob=sum(logprobs) / len(logprobs) if logprobs else 0.0,
-            stop_reason=generation.stop_reason,
-            prompt_tokens=generation.prompt_tokens,
-            cached_tokens=generation.cached_tokens,
-            completion_tokens=generation.completion_tokens,
-            timings=Timings(generation.prompt_ms, generation.generate_ms, (time.perf_counter() - started) * 1000),
-            dropped=final.dropped,
-            prompt=prompt,
-            steps=notes,
-        )
+
+def _suggestion(
+    generation: Generation, draft: Draft, steps: Sequence[Step], prompt: Prompt, started: float
+) -> Suggestion:
+    generated = replace(draft, text=generation.text, truncated=generation.stop_reason == "length")
+    final, reports = run_steps(generated, steps)
+    logprobs = generation.logprobs
+    return Suggestion(
+        text=final.text,
+        logprob=sum(logprobs) / len(logprobs) if logprobs else 0.0,
+        stop_reason=generation.stop_reason,
+        prompt_tokens=generation.prompt_tokens,
+        cached_tokens=generation.cached_tokens,
+        completion_tokens=generation.completion_tokens,
+        timings=Timings(generation.prompt_ms, generation.generate_ms, (time.perf_counter() - started) * 1000),
+        dropped=final.dropped,
+        prompt=prompt,
+        steps=reports,
+    )
 
 
 def _stopper(draft: Draft, stops: Sequence[Step]) -> Callable[[str], bool]:

@@ -1,6 +1,5 @@
 """What the steps work on: generated text at its place in the document."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from midspan.syntax.languages import Language
@@ -42,10 +41,6 @@ class Draft:
     def line_behind(self) -> str:
         """The caret's line from the caret on, without its line break."""
         return self.suffix.partition("\n")[0].removesuffix("\r")
-
-
-Step = Callable[[Draft], Draft]
-"""A pure function; it only ever shortens the text from its end or drops it."""
 
 
 def only_closes(line: str) -> bool:

@@ -1,8 +1,11 @@
-"""The order of the steps, and what each of them did in words."""
+"""The steps from generated text to a suggestion: their names and order, and what each of them did in words."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
-from midspan.complete.draft import Draft, Step
+from midspan.complete.draft import Draft
+from midspan.complete.request import StepReport
 from midspan.complete.steps.above import drop_repeated_above
 from midspan.complete.steps.broken import drop_broken
 from midspan.complete.steps.empty import drop_empty
@@ -12,28 +15,57 @@ from midspan.complete.steps.overlap import trim_suffix_overlap
 from midspan.complete.steps.repetition import stop_at_repetition
 from midspan.complete.steps.scope import stop_at_scope_end
 from midspan.complete.steps.unfinished import cut_unfinished
+from midspan.errors import MidspanError
 
-STOPS: tuple[Step, ...] = (stop_at_line_end, stop_at_scope_end, stop_at_following_line, stop_at_repetition)
-"""Steps that find the end of a suggestion in whole lines; they end the generation while it runs."""
-DEFAULT_STEPS: tuple[Step, ...] = (
-    *STOPS,
-    cut_unfinished,
-    trim_suffix_overlap,
-    drop_empty,
-    drop_repeated_above,
-    drop_broken,
+HEALING = "healing"
+"""Name of token healing, which is no step on the text but a part of the prompt; see `midspan.prompt.heal`."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A pure function with the name by which it is switched off; `stops`: it also ends a running generation."""
+
+    name: str
+    apply: Callable[[Draft], Draft]
+    stops: bool = False
+
+
+STEPS = (
+    Step("line", stop_at_line_end, stops=True),
+    Step("scope", stop_at_scope_end, stops=True),
+    Step("following", stop_at_following_line, stops=True),
+    Step("repetition", stop_at_repetition, stops=True),
+    Step("unfinished", cut_unfinished),
+    Step("overlap", trim_suffix_overlap),
+    Step("empty", drop_empty),
+    Step("above", drop_repeated_above),
+    Step("broken", drop_broken),
 )
+NAMES = (HEALING, *(step.name for step in STEPS))
 
 
-def run_steps(draft: Draft, steps: Sequence[Step]) -> tuple[Draft, tuple[str, ...]]:
-    """Apply the steps in order until one drops the draft. Also answers what the steps that changed something did."""
-    notes = []
+def checked(names: Collection[str]) -> frozenset[str]:
+    """`names` as a set. Raises MidspanError if one of them is no step."""
+    unknown = sorted(set(names) - set(NAMES))
+    if unknown:
+        raise MidspanError(f"there is no step {unknown[0]}", f"the steps are {', '.join(NAMES)}")
+    return frozenset(names)
+
+
+def run_steps(draft: Draft, steps: Sequence[Step] = STEPS) -> tuple[Draft, tuple[StepReport, ...]]:
+    """Apply the steps in order until one drops the draft; a report of each step that was taken."""
+    reports = []
     for step in steps:
-        after = step(draft)
-        if after.dropped:
-            notes.append(f"{step.__name__}: {after.dropped}")
-            return after, tuple(notes)
-        if after.text != draft.text:
-            notes.append(f"{step.__name__}: {len(draft.text)} -> {len(after.text)} characters")
+        started = time.perf_counter()
+        after = step.apply(draft)
+        reports.append(StepReport(step.name, _change(draft, after), (time.perf_counter() - started) * 1_000))
         draft = after
-    return draft, tuple(notes)
+        if draft.dropped:
+            break
+    return draft, tuple(reports)
+
+
+def _change(before: Draft, after: Draft) -> str:
+    if after.dropped:
+        return f"dropped: {after.dropped}"
+    return f"{len(before.text)} -> {len(after.text)} characters" if after.text != before.text else ""

@@ -3,7 +3,8 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from midspan.complete.completer import Completer, CompletionRequest, Suggestion
+from midspan.complete.completer import Completer
+from midspan.complete.request import CompletionRequest, Suggestion
 
 
 class Warm:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from midspan.complete.completer import Completer, CompletionRequest
+from midspan.complete.completer import Completer
+from midspan.complete.request import CompletionRequest
 from midspan.context.project import Project
 from midspan.data.cases import Case, with_projects
 from midspan.data.corpus import Document

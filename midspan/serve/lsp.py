@@ -24,7 +24,8 @@ from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
 from midspan import __version__
-from midspan.complete.completer import Completer, CompletionRequest
+from midspan.complete.completer import Completer
+from midspan.complete.request import CompletionRequest
 from midspan.context.sets import Feature
 from midspan.context.strategies import features_of
 from midspan.engine.locate import locate

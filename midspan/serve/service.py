@@ -6,7 +6,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from midspan.complete.completer import Completer, CompletionRequest, Suggestion
+from midspan.complete.completer import Completer
+from midspan.complete.request import CompletionRequest, Suggestion
 from midspan.errors import MidspanError
 
 EventKind = Literal["view", "select", "dismiss"]

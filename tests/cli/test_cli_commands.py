@@ -9,7 +9,7 @@ from nano_run import midspan
 
 from midspan.cli.complete import print_explanation, read_caret
 from midspan.cli.main import run
-from midspan.complete.completer import Suggestion, Timings
+from midspan.complete.request import StepReport, Suggestion, Timings
 from midspan.prompt.build import Part, Prompt
 
 COMMANDS = ["build", "data", "tokenizer", "pretrain", "sft", "prefer", "dpo", "export", "eval"]
@@ -103,7 +103,11 @@ def test_lines_of_a_caret_end_as_in_editors(tmp_path):
 
 def test_explain_shows_paths_with_brackets_as_they_are(capsys):
     prompt = Prompt([1], "", (Part("context", "app/[id]/[/page].tsx", 1, "same directory", "[red]text"),))
-    print_explanation(Suggestion("x", -0.1, "end", 1, 0, 1, Timings(1, 1, 2), "", prompt, ("step: 2 -> 1 characters",)))
+    print_explanation(
+        Suggestion(
+            "x", -0.1, "end", 1, 0, 1, Timings(1, 1, 2), "", prompt, (StepReport("overlap", "2 -> 1 characters", 0.1),)
+        )
+    )
     shown = capsys.readouterr().out
     assert shown.count("app/[id]/[/page].tsx") == 2
     assert "[red]text" in shown

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midspan.complete.draft import Draft
-from midspan.complete.pipeline import DEFAULT_STEPS, run_steps
+from midspan.complete.pipeline import NAMES, checked, run_steps
 from midspan.complete.steps.above import drop_repeated_above
 from midspan.complete.steps.broken import drop_broken
 from midspan.complete.steps.empty import drop_empty
@@ -15,6 +15,7 @@ from midspan.complete.steps.overlap import trim_suffix_overlap
 from midspan.complete.steps.repetition import stop_at_repetition
 from midspan.complete.steps.scope import stop_at_scope_end
 from midspan.complete.steps.unfinished import cut_unfinished
+from midspan.errors import MidspanError
 from midspan.syntax.languages import language_of
 
 PYTHON, JAVA = language_of("a.py"), language_of("A.java")
@@ -157,9 +158,16 @@ def test_broken(prefix, text, suffix, language, dropped):
 @settings(max_examples=300, deadline=None)
 def test_all_steps_only_shorten_and_say_what_they_did(prefix, text, suffix, block, truncated, language):
     draft = Draft(text, prefix, suffix, language, block, truncated)
-    final, notes = run_steps(draft, DEFAULT_STEPS)
+    final, notes = run_steps(draft)
     assert text.startswith(final.text)
-    assert bool(notes) == (final.text != text or bool(final.dropped))
+    assert any(note.did for note in notes) == (final.text != text or bool(final.dropped))
     assert bool(final.text) != bool(final.dropped)
     assert block or "\n" not in final.text
     assert not (final.text and suffix[:1] == "\n" and final.text.endswith("\n"))
+
+
+def test_a_name_that_is_no_step_is_refused_with_the_names():
+    assert checked(NAMES) == frozenset(NAMES)
+    with pytest.raises(MidspanError, match="no step spell") as error:
+        checked(["spell"])
+    assert all(name in error.value.hint for name in NAMES)

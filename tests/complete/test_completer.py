@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import tiny_model
-from tiny_model import LESSONS, Lesson
+from tiny_model import LESSONS, SHAPES, Lesson
 
-from midspan.complete.completer import Completer, CompletionRequest, Suggestion, wants_block
-from midspan.context.project import File, Project
+from midspan.complete.completer import Completer, wants_block
+from midspan.complete.request import CompletionRequest, Suggestion
+from midspan.context.project import Chunk, File, Project
 from midspan.engine.open import open_engine
 from midspan.errors import MidspanError
 from midspan.prompt.build import make_prompt
@@ -55,7 +56,7 @@ def test_suggestions_are_what_belongs_at_the_caret(taught_gguf):
             assert suggestion.text == expected, (name, suggestion)
             assert bool(suggestion.dropped) == (not expected)
             assert not expected or suggestion.logprob > -0.1
-            assert bool(suggestion.steps) == (expected != lesson.middle or not expected)
+            assert any(step.did for step in suggestion.steps) == (expected != lesson.middle or not expected)
             assert suggestion.timings.total_ms >= suggestion.timings.generate_ms > 0
 
     with_completer(taught_gguf, use)
@@ -176,3 +177,21 @@ def test_impossible_requests_are_refused_and_nothing_is_logged(taught_gguf, capl
 )
 def test_lines_wanted(prefix, suffix, expected):
     assert wants_block(prefix, suffix) == expected
+
+
+def test_steps_are_switched_off_by_name_and_chunks_are_taken_as_given(taught_gguf):
+    async def use(completer: Completer) -> None:
+        off = await completer.complete(request_of(LESSONS["closers"], skip=frozenset({"scope", "overlap", "broken"})))
+        assert off.text == LESSONS["closers"].middle
+        assert not {"scope", "overlap", "broken"} & {step.name for step in off.steps}
+        unhealed = await completer.complete(request_of(LESSONS["healed"], skip=frozenset({"healing"})))
+        assert not unhealed.prompt.healed
+        with pytest.raises(MidspanError, match="no step spell"):
+            await completer.complete(request_of(LESSONS["line"], skip=frozenset({"spell"})))
+        lesson = LESSONS["context"]
+        chunk = Chunk("shapes.py", SHAPES["shapes.py"], 0, 1.0, "sent")
+        given = await completer.complete(request_of(lesson, project=None, chunks=(chunk,)))
+        assert given.text == EXPECTED["context"]
+        assert "sent" in {part.reason for part in given.prompt.parts}
+
+    with_completer(taught_gguf, use)

@@ -15,7 +15,8 @@ import torch
 from nano_run import NanoRun, midspan, write_recipe
 from transformers import AutoModelForCausalLM
 
-from midspan.complete.completer import Completer, CompletionRequest
+from midspan.complete.completer import Completer
+from midspan.complete.request import CompletionRequest
 from midspan.context.project import File, Project
 from midspan.data.corpus import documents, projects
 from midspan.engine.open import open_engine

@@ -91,7 +91,7 @@ def test_context_files_reach_the_prompt_and_explain_says_so(server):
     assert "return width * height" in result["explain"]["prompt"]
     assert sum(part["tokens"] for part in result["explain"]["parts"]) == result["usage"]["prompt_tokens"]
     steps = post(client, body_of("closers", explain=True)).json()["explain"]["steps"]
-    assert any(step.endswith("-> 1 characters") for step in steps)
+    assert any(step["did"].endswith("-> 1 characters") for step in steps)
 
 
 def test_stream_sends_deltas_then_the_suggestion(server):

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from midspan.complete.answer import answer
-from midspan.complete.completer import Caret, CompletionRequest
+from midspan.complete.request import Caret, CompletionRequest
 from midspan.context.caret import Spot
 from midspan.context.memory import Memory
 from midspan.context.project import File, Project

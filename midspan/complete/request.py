@@ -1,0 +1,84 @@
+"""What the completion logic is asked and what it answers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from midspan.context.caret import Spot
+from midspan.context.project import Chunk, Project
+from midspan.engine.protocol import StopReason
+from midspan.prompt.build import Prompt
+
+Caret = Literal["auto", "line", "block"]
+
+
+@dataclass(frozen=True)
+class CompletionRequest:
+    """A caret in the file `path`.
+
+    `recent` are paths opened and `edited` places edited lately, the last one first; `caret` says how many lines are
+    wanted, "auto" leaves it to where the caret is. `max_new_tokens` does not count the healed text; the text ends
+    before any string of `stop`. `document` is an opaque key of the editor buffer (such as user and path): of requests
+    with the same one the newest counts, and they share a cache; "" is no particular buffer. `chunks` is context that
+    the client chose, best first; it takes the place of what would be ranked from `project`. `candidates` is how many
+    different suggestions are wanted, `skip` names steps that are not to be taken.
+    """
+
+    path: str
+    prefix: str
+    suffix: str
+    project: Project | None = None
+    recent: tuple[str, ...] = ()
+    edited: tuple[Spot, ...] = ()
+    caret: Caret = "auto"
+    max_new_tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    document: str = ""
+    chunks: tuple[Chunk, ...] | None = None
+    candidates: int = 1
+    skip: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Milliseconds: reading the prompt, generating, and the whole request."""
+
+    prompt_ms: float
+    generate_ms: float
+    total_ms: float
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step did to the text, in words, empty if it left the text alone, and how long it took."""
+
+    name: str
+    did: str
+    ms: float
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What to show: `text`, empty if there is nothing (then `dropped` says why).
+
+    The text takes the place of the `replace` characters right behind the caret, on its line; nearly always none.
+    `logprob` is the mean over the generated tokens, 0 if there are none; `confidence` the probability that the
+    suggestion is right. `steps` says what each step did. `alternatives` are the other candidates, the best first, none
+    of them empty.
+    """
+
+    text: str
+    logprob: float
+    stop_reason: StopReason
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    timings: Timings
+    dropped: str
+    prompt: Prompt
+    steps: tuple[StepReport, ...]
+    replace: int = 0
+    confidence: float = 0.0
+    alternatives: "tuple[Suggestion, ...]" = ()
