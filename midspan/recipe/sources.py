@@ -42,4 +42,12 @@ class GitSource(Section):
         return url
 
 
-Source = Annotated[EnvironmentSource | FolderSource | GitSource, Field(discriminator="kind")]
+class ArchiveSource(Section):
+    """Archives, each a project: sdists, wheels, npm tarballs, zips, tarballs."""
+
+    kind: Literal["archive"]
+    path: str
+    """An archive, a folder of archives, or a glob."""
+
+
+Source = Annotated[EnvironmentSource | FolderSource | GitSource | ArchiveSource, Field(discriminator="kind")]
