@@ -14,9 +14,10 @@ from midspan.data.sources.archive import archive_identity, archive_projects
 from midspan.data.sources.environment import distributions, environment_projects
 from midspan.data.sources.folder import folder_projects
 from midspan.data.sources.git import git_projects, open_revision, plain
+from midspan.data.sources.parquet import parquet_identity, parquet_projects
 from midspan.data.sources.project import Broken, SourceProject, project_identity
 from midspan.errors import MidspanError
-from midspan.recipe.sources import ArchiveSource, EnvironmentSource, FolderSource, GitSource, Source
+from midspan.recipe.sources import ArchiveSource, EnvironmentSource, FolderSource, GitSource, ParquetSource, Source
 
 
 def list_projects(sources: Sequence[Source]) -> Iterator[SourceProject | Broken]:
@@ -63,6 +64,8 @@ def label(source: Source) -> str:
             return f"git:{plain(source.url)}"
         case ArchiveSource():
             return f"archive:{source.path}"
+        case ParquetSource():
+            return f"parquet:{source.path}"
 
 
 def _identity(source: Source) -> Iterator[str]:
@@ -77,6 +80,8 @@ def _identity(source: Source) -> Iterator[str]:
             yield open_revision(source.url, source.revision)[1]
         case ArchiveSource():
             yield from archive_identity(source)
+        case ParquetSource():
+            yield from parquet_identity(source)
 
 
 def _projects(source: Source) -> Iterator[SourceProject | Broken]:
@@ -89,3 +94,5 @@ def _projects(source: Source) -> Iterator[SourceProject | Broken]:
             return git_projects(source)
         case ArchiveSource():
             return archive_projects(source)
+        case ParquetSource():
+            return parquet_projects(source)

@@ -145,7 +145,7 @@ def _npm_package(path: Path, text: bytes) -> tuple[str, str, Declaration]:
     return (
         name if isinstance(name, str) and name else _stem(path),
         version if isinstance(version, str) else "",
-        Declaration(name=licence, origin="package.json"),
+        Declaration(name=licence, origin="package.json license"),
     )
 
 

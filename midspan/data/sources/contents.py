@@ -12,6 +12,7 @@ from itertools import groupby
 from midspan.data.sources.folder import stamp_of
 from midspan.data.sources.git import read_blobs
 from midspan.data.sources.members import read_tar, read_zip
+from midspan.data.sources.parquet import read_rows
 from midspan.data.sources.project import Location, Unread
 
 
@@ -49,6 +50,7 @@ Wanted = list[tuple[Location, int]]
 
 _READERS: dict[str, Callable[[str, Wanted], Iterator[bytes | Unread]]] = {
     "git": read_blobs,
+    "parquet": read_rows,
     "tar": read_tar,
     "zip": read_zip,
 }
