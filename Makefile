@@ -9,7 +9,7 @@ SOURCES ?=
 demo: $(VENV)/.installed
 	$(BIN)/python scripts/demo.py $(SOURCES)
 
-test: $(VENV)/.installed
+test: $(VENV)/.installed .tools/.installed
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed
@@ -29,5 +29,9 @@ $(VENV)/.installed: pyproject.toml scripts/install
 	scripts/install "$(VENV)" "$(PYTHON)"
 	touch $@
 
+.tools/.installed: scripts/install-test-tools tests/clients/package-lock.json $(VENV)/.installed
+	scripts/install-test-tools "$(VENV)"
+	touch $@
+
 clean:
-	rm -rf $(VENV) runs build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .tools runs build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -51,6 +51,8 @@ LESSONS = {
     ),
     "loop": Lesson("loop.py", "def loop(n):\n    ", "\n", "n = n + 1\n" + "    n = n + 1\n" * 12),
     "context": Lesson("use.py", "from shapes import area\nside = area(", ")\n", "width, height", SHAPES),
+    "pathless": Lesson("", "def double(number):\n    return ", "\n\nprint(double(2))\n", "2 * number"),
+    "pathless_block": Lesson("", "def half(number):\n", "\n\nprint(half(2))\n", "    return number / 2"),
     "emoji": Lesson("face.py", "face = '", "'\n", "é🙂𝔸"),
     "endless": Lesson("song.txt", "la la ", "", "la " * 60, ends=False),
     "nothing": Lesson("done.py", "done = True", "\nprint(done)\n", ""),

@@ -2,59 +2,21 @@
 
 import json
 import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
-import psutil
 import pytest
+from server_process import running
 from tiny_model import LESSONS
 
 from midspan.errors import MidspanError
 from midspan.serve.run import bind, serve
 
-START = "import sys, json; from midspan.serve.run import serve; serve(sys.argv[1], port=0, **json.loads(sys.argv[2]))"
 SECRET = "secret_word_that_must_not_be_logged"
-
-
-@contextmanager
-def running(model: Path, log: Path, **settings) -> Iterator[tuple[httpx.Client, psutil.Process]]:
-    with log.open("w") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-c", START, str(model), json.dumps({"threads": 1} | settings)],
-            stdout=stderr,
-            stderr=stderr,
-            cwd=Path.cwd(),
-        )
-    try:
-        started = time.monotonic()
-        while not (found := re.search(r"http://\S+", log.read_text())):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() - started < 60
-            time.sleep(0.05)
-        with httpx.Client(base_url=found.group(), timeout=30, trust_env=False) as client:
-            yield client, psutil.Process(process.pid)
-    finally:
-        children = psutil.Process(process.pid).children() if process.poll() is None else []
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
-        _, alive = psutil.wait_procs(children, timeout=5)
-        assert not alive
-
-
-@pytest.fixture(scope="module")
-def server(taught_gguf, tmp_path_factory) -> Iterator[tuple[httpx.Client, psutil.Process, Path]]:
-    log = tmp_path_factory.mktemp("serve") / "log"
-    with running(taught_gguf, log) as (client, process):
-        yield client, process, log
 
 
 def body_of(name: str, **more) -> dict:
@@ -113,7 +75,9 @@ def test_stream_sends_deltas_then_the_suggestion(server):
         ({"path": ""}, 422, "path"),
         ({"nonsense": 1}, 422, "nonsense"),
         ({"prefix": "\ud800"}, 422, "prefix"),
-        ({"max_new_tokens": 1024}, 400, "max_new_tokens"),
+        ({"max_new_tokens": "64"}, 422, "max_new_tokens"),
+        ({"skip": ["nonsense"]}, 400, "nonsense"),
+        ({"stop": [3]}, 422, "stop.0"),
         ({"path": "long/" * 800}, 400, "path"),
     ],
 )
