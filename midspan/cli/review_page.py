@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from midspan.cli.review_terminal import LINES_AFTER, LINES_BEFORE, visible
 from midspan.serve.guard import Guard
-from midspan.serve.run import bind
+from midspan.serve.listen import bind
 
 if TYPE_CHECKING:
     from midspan.prefer.judges.review import Review
@@ -98,7 +98,7 @@ class ReviewPage:
             Route(f"/{token}/state", self._state),
             Route(f"/{token}/answer", self._answer, methods=["POST"]),
         ]
-        self.app = Guard(Starlette(routes=routes), token=None, max_body_bytes=MAX_BODY_BYTES)
+        self.app = Guard(Starlette(routes=routes), tokens=None, max_body_bytes=MAX_BODY_BYTES)
 
     async def _page(self, request: Request) -> HTMLResponse:
         nonce = secrets.token_urlsafe(16)

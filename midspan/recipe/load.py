@@ -1,16 +1,15 @@
 """Reading a recipe: preset or TOML file, `extends`, values from the command line, and errors that point at the line."""
 
 import difflib
-import re
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from midspan.errors import MidspanError
+from midspan.recipe.invalid import Over, invalid, line_of
 from midspan.recipe.schema import Recipe
 
 Table = dict[str, Any]
@@ -36,9 +35,8 @@ def load_recipe(source: str, overrides: tuple[str, ...] = ()) -> Recipe:
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:
-        set_keys = {_parse_override(override)[0] for override in overrides}
-        problems = [_describe(detail, origins, set_keys) for detail in error.errors()]
-        raise MidspanError("\n".join(problems)) from None
+        over = Over(frozenset(_parse_override(override)[0] for override in overrides), "--set")
+        raise invalid(error, Recipe, origins, over) from None
 
 
 def _read(source: str, depth: int) -> tuple[list[tuple[str, str]], Table]:
@@ -54,7 +52,7 @@ def _read(source: str, depth: int) -> tuple[list[tuple[str, str]], Table]:
     if base is None:
         return [(name, text)], table
     if not isinstance(base, str):
-        raise MidspanError(f"{name}:{_line_of(text, ('extends',))}: extends must be the name or path of one recipe")
+        raise MidspanError(f"{name}:{line_of(text, ('extends',))}: extends must be the name or path of one recipe")
     if base not in presets():
         base = str(Path(source).parent / base)
     origins, base_table = _read(base, depth + 1)
@@ -103,87 +101,3 @@ def _set(table: Table, key: tuple[str, ...], value: Any) -> None:
             raise MidspanError(f"--set {'.'.join(key)}: {part} is a value, not a section")
         table = inner
     table[key[-1]] = value
-
-
-def _describe(detail: ErrorDetails, origins: list[tuple[str, str]], set_keys: set[tuple[str, ...]]) -> str:
-    """One line: where, which key, what is wrong, what is allowed."""
-    path = _key_path(detail["loc"])
-    kind = detail["type"]
-    if kind == "extra_forbidden":
-        allowed = _allowed_keys(path[:-1])
-        close = difflib.get_close_matches(path[-1], allowed, n=1)
-        what = "unknown key" + (f'; did you mean "{close[0]}"?' if close else "") + f" Allowed: {', '.join(allowed)}"
-    elif kind == "union_tag_invalid":
-        path = (*path, detail["ctx"]["discriminator"].strip("'"))
-        what = f"is {detail['ctx']['tag']!r}, should be one of {detail['ctx']['expected_tags']}"
-    elif kind == "missing":
-        what = "is missing"
-    elif kind == "value_error":
-        what = detail["msg"].removeprefix("Value error, ")
-    else:
-        message = detail["msg"].removeprefix("Input should be ")
-        what = f"is {detail['input']!r}, should be {message}"
-    key = ".".join(path) or "recipe"
-    return f"{_place(path, origins, set_keys)}: {key}: {what}"
-
-
-def _key_path(location: tuple[int | str, ...]) -> tuple[str, ...]:
-    """The keys as the user wrote them: pydantic adds the tag of a union's member after an index, and "[key]"."""
-    parts = [str(part) for part in location if part != "[key]"]
-    return tuple(part for i, part in enumerate(parts) if i == 0 or not parts[i - 1].isdigit() or i == len(parts) - 1)
-
-
-def _place(path: tuple[str, ...], origins: list[tuple[str, str]], set_keys: set[tuple[str, ...]]) -> str:
-    if any(path[: len(key)] == key[: len(path)] for key in set_keys):
-        return "--set"
-    for name, text in origins:
-        line = _line_of(text, path)
-        if line:
-            return f"{name}:{line}"
-    return origins[0][0]
-
-
-def _line_of(text: str, path: tuple[str, ...]) -> int:
-    """Line (from 1) where the TOML `text` sets the key `path`, or the longest part of it; 0 if nowhere.
-
-    tomllib keeps no positions. This scan knows table headers, bare and quoted keys; it may miss a key inside an inline
-    table, and then answers the line of the table.
-    """
-    wanted = tuple(part for part in path if not part.isdigit())
-    best, best_line = 0, 0
-    section: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
-        if header:
-            section = _keys(header[1])
-            here = section
-        else:
-            assignment = re.match(r"\s*([A-Za-z0-9_.\"' -]+?)\s*=", line)
-            if not assignment:
-                continue
-            here = (*section, *_keys(assignment[1]))
-        if here == wanted[: len(here)] and len(here) > best:
-            best, best_line = len(here), number
-    return best_line
-
-
-def _keys(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
-
-
-def _allowed_keys(path: tuple[str, ...]) -> list[str]:
-    """Keys of the section at `path`; for a choice of sections, the keys of all of them."""
-    models: list[type[BaseModel]] = [Recipe]
-    for part in path:
-        if part.isdigit():
-            continue
-        inner = [model.model_fields[part].annotation for model in models if part in model.model_fields]
-        if inner:
-            models = [model for annotation in inner for model in _models_in(annotation)]
-    return sorted({name for model in models for name in model.model_fields})
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in _models_in(argument)]

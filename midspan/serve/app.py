@@ -12,12 +12,14 @@ from starlette.exceptions import HTTPException
 from midspan import __version__
 from midspan.engine.protocol import EngineError
 from midspan.errors import MidspanError
+from midspan.serve import metrics
+from midspan.serve.auth import Tokens
 from midspan.serve.dialects import llama_cpp, native, ollama, openai, tabby
 from midspan.serve.dialects.errors import error_answer
 from midspan.serve.guard import Guard
-from midspan.serve.service import Overloaded, Service
+from midspan.serve.observe import Observer
+from midspan.serve.service import Overloaded, Service, Superseded
 
-MAX_BODY_BYTES = 8_000_000
 DESCRIPTION = "Completions at a caret, in the dialects of Midspan, OpenAI, Mistral, llama.cpp, Tabby and Ollama."
 
 
@@ -28,16 +30,18 @@ class Health(BaseModel):
     model: str
 
 
-def create_app(service: Service, *, token: str | None = None, max_body_bytes: int = MAX_BODY_BYTES) -> FastAPI:
-    """The application over one service. With `token` every path but /health asks for it as bearer."""
+def create_app(service: Service, *, tokens: Tokens | None = None) -> FastAPI:
+    """The application over one service. With `tokens` every path but /health asks for one of them as bearer."""
     app = FastAPI(title="midspan", version=__version__, description=DESCRIPTION)
-    app.add_middleware(Guard, token=token, max_body_bytes=max_body_bytes)
+    app.add_middleware(Guard, tokens=tokens)
+    app.add_middleware(Observer, metrics=service.metrics)
 
     @app.exception_handler(MidspanError)
     async def on_error(request: Request, error: MidspanError) -> JSONResponse:
         if isinstance(error, Overloaded):
             return _refusal(request, error.status, error, {"Retry-After": str(math.ceil(error.retry_after_s))})
-        return _refusal(request, 503 if isinstance(error, EngineError) else 400, error)
+        status = 503 if isinstance(error, EngineError) else 409 if isinstance(error, Superseded) else 400
+        return _refusal(request, status, error)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -54,6 +58,7 @@ def create_app(service: Service, *, token: str | None = None, max_body_bytes: in
         """Whether the server answers."""
         return Health(model=service.model)
 
+    app.include_router(metrics.routes(service.metrics))
     for dialect in (native, openai, llama_cpp, tabby, ollama):
         app.include_router(dialect.routes(service))
     return app

@@ -1,4 +1,4 @@
-"""What stands in front of the HTTP application: key, origin, size limit, and an end to work nobody waits for.
+"""What stands in front of the HTTP application: token, origin, limits, and an end to work nobody waits for.
 
 Without a key, requests over a loopback address must name that address: a web page open in the user's browser can send
 requests there too, under its own origin or under a name of its own that leads to the address (DNS rebinding).
@@ -8,7 +8,6 @@ can send is that it has gone, and then the handler, and with it the engine's wor
 """
 
 import asyncio
-import hmac
 import ipaddress
 import json
 from typing import Any
@@ -16,8 +15,17 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from midspan.serve.service import Caller
+from midspan.errors import MidspanError
+from midspan.serve.auth import Tokens
+from midspan.serve.caller import Caller
+from midspan.serve.dialects.errors import error_answer
 
+MAX_BODY_BYTES = 8_000_000
+BODY_SECONDS = 10.0
+"""How long a client may take to send its request: a few seconds on a slow line, not for ever."""
+MAX_HEADERS = 100
+TIMEOUT_HEADER = b"x-request-timeout-ms"
+MAX_TIMEOUT_MS = 600_000
 OPEN_PATHS = frozenset({"/health"})
 NAMING_HEADERS = (b"host", b"origin")
 """Headers in which browsers say, and pages cannot change, whom a request is for and who sends it."""
@@ -28,35 +36,58 @@ class Disconnected(Exception):
 
 
 class Guard:
-    """Checks the bearer `token`, without one the origin; limits bodies to `max_body_bytes`; cancels on disconnect."""
+    """Checks the bearer token against `tokens`, without them the origin; cancels on disconnect.
 
-    def __init__(self, app: ASGIApp, *, token: str | None, max_body_bytes: int) -> None:
-        self.app, self.max_body_bytes = app, max_body_bytes
-        self.expected = f"Bearer {token}".encode() if token else None
+    A body may have `max_body_bytes` and take `body_seconds`. The request's Caller gets its user and its time limit.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        tokens: Tokens | None,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        self.app, self.tokens = app, tokens
+        self.max_body_bytes, self.body_seconds = max_body_bytes, body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        caller = scope.setdefault("state", {}).setdefault("caller", Caller())
         headers = dict(scope["headers"])
-        if self.expected is not None and scope["path"] not in OPEN_PATHS:
-            given = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, self.expected):
-                await refuse(send, 401, "the key is missing or wrong", "send it as: Authorization: Bearer <key>")
+        if self.tokens is not None and scope["path"] not in OPEN_PATHS:
+            user = self.tokens.user(headers.get(b"authorization", b""))
+            if user is None:
+                await refuse(scope, send, 401, "the key is missing or wrong", "send it as: Authorization: Bearer <key>")
                 return
-        if self.expected is None and _is_loopback(scope) and not _names_loopback(headers):
+            caller.user = user
+        if self.tokens is None and _is_loopback(scope) and not _names_loopback(headers):
             hint = "call it by localhost or its address, not from a web page, or start it with a token"
-            await refuse(send, 403, "this server answers its own machine only", hint)
+            await refuse(scope, send, 403, "this server answers its own machine only", hint)
             return
+        if len(scope["headers"]) > MAX_HEADERS:
+            await refuse(scope, send, 431, f"the request has more than {MAX_HEADERS} headers", "send fewer")
+            return
+        if (timeout := headers.get(TIMEOUT_HEADER)) is not None:
+            if not timeout.isdigit() or not 1 <= int(timeout[:9]) <= MAX_TIMEOUT_MS:
+                await refuse(scope, send, 400, f"{TIMEOUT_HEADER.decode()} is a number from 1 to {MAX_TIMEOUT_MS}", "")
+                return
+            caller.timeout_s = int(timeout) / 1000
         try:
-            body = await self._body(receive)
+            async with asyncio.timeout(self.body_seconds):
+                body = await self._body(receive)
         except Disconnected:
             return
-        if body is None:
-            await refuse(send, 413, f"the request is above {self.max_body_bytes} bytes", "send less text")
+        except TimeoutError:
+            await refuse(scope, send, 408, f"the request was not whole after {self.body_seconds} s", "send it faster")
             return
-        scope.setdefault("state", {})["caller"] = Caller()
+        if body is None:
+            await refuse(scope, send, 413, f"the request is above {self.max_body_bytes} bytes", "send less text")
+            return
         await self._run(scope, body, receive, send)
 
     async def _body(self, receive: Receive) -> bytes | None:
@@ -129,9 +160,9 @@ async def _disconnected(receive: Receive) -> Message:
     return message
 
 
-async def refuse(send: Send, status: int, message: str, hint: str) -> None:
-    """Answer an error in the form all errors of the API have."""
-    content = json.dumps({"error": {"message": message, "hint": hint}}).encode()
+async def refuse(scope: Scope, send: Send, status: int, message: str, hint: str) -> None:
+    """Answer an error in the form of the dialect that the path belongs to."""
+    content = json.dumps(error_answer(scope["path"], status, MidspanError(message, hint))).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))

@@ -1,92 +1,137 @@
-"""`serve`: a model behind HTTP until the process is told to stop."""
+"""`serve`: a model behind HTTP until the process is told to stop.
+
+SIGTERM and SIGINT end it gracefully: nothing new is accepted, what is running may finish, for some seconds. SIGHUP
+reads limits, tokens and log level again.
+"""
 
 import asyncio
 import contextlib
-import errno
-import ipaddress
 import logging
+import signal
 import socket
+import ssl
 import sys
+from collections.abc import Generator, Mapping
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 from midspan.complete.completer import Completer
+from midspan.complete.warm import Warm
 from midspan.engine.open import open_engine
 from midspan.errors import MidspanError
+from midspan.serve import logs
 from midspan.serve.app import create_app
+from midspan.serve.auth import Tokens
+from midspan.serve.config import ServeConfig, load_config
+from midspan.serve.connection import MAX_HEAD_BYTES, Connection
+from midspan.serve.listen import bind, is_loopback, url_of
 from midspan.serve.service import Service
 
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 8012
+MAX_CONNECTIONS = 2_000
+"""Beyond these a connection is told 503 at once: each costs memory and a file descriptor."""
+RELOADED = frozenset({"limits", "log_level"})
 
 _log = logging.getLogger(__name__)
 
 
-def serve(
-    model: str,
-    host: str = DEFAULT_HOST,
-    port: int = DEFAULT_PORT,
-    *,
-    runs: Path = Path("runs"),
-    threads: int | None = None,
-    slots: int = 1,
-    token: str | None = None,
-    tokenizer: Path | None = None,
-    family: str | None = None,
-) -> None:
-    """Serve `model` (see `open_engine`) on `host`:`port` until SIGINT or SIGTERM; port 0 takes any free one.
+def serve(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> None:
+    """Serve as the settings in `file` and `overrides` say (see `load_config`) until SIGINT or SIGTERM.
 
-    Raises MidspanError if the port is taken, before the model is loaded, or if the model cannot be opened.
+    Raises MidspanError if a setting is wrong, if the port is taken, before the model is loaded, or if the model cannot
+    be opened.
     """
-    listener = bind(host, port)
-    if token is None and not _is_loopback(listener):
-        _log.warning("serving on %s without a token: everyone who reaches it may use it", host)
-    # uvicorn raises the signal again that it has ended upon; for a server that is no failure.
-    with listener, contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(model, listener, runs, threads, slots, token, tokenizer, family))
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to `host`:`port`, not listening yet. Raises MidspanError if that cannot be had."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except (socket.gaierror, OverflowError, UnicodeError) as error:
-        raise MidspanError(f"there is no address {host}:{port}: {error}", "choose another host or port") from None
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-        # Only a listening socket keeps others from taking the same port while the model loads.
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had: {error.strerror}"
-        raise MidspanError(f"port {port} on {host} {reason}", "choose another with --port") from None
-    return listener
-
-
-def _is_loopback(listener: socket.socket) -> bool:
-    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+    overrides = overrides or {}
+    config = load_config(file, overrides)
+    logs.configure(config.log_level)
+    tokens = Tokens(config.token_file) if config.token_file is not None else None
+    with bind(config.host, config.port) as listener:
+        if tokens is None and not is_loopback(listener):
+            _log.warning("serving on %s without tokens: everyone who reaches it may use it", config.host)
+        with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+            asyncio.run(_serve(config, tokens, listener, file, overrides))
 
 
 async def _serve(
-    model: str,
+    config: ServeConfig,
+    tokens: Tokens | None,
     listener: socket.socket,
-    runs: Path,
-    threads: int | None,
-    slots: int,
-    token: str | None,
-    tokenizer: Path | None,
-    family: str | None,
+    file: Path | None,
+    overrides: Mapping[str, Any],
 ) -> None:
-    engine = await open_engine(model, runs=runs, threads=threads, slots=slots, tokenizer=tokenizer, family=family)
+    if config.model is None:
+        raise MidspanError("no model named", "give --model, or model in the settings")
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)  # until there is a server that can end gracefully
+    engine = await open_engine(
+        config.model,
+        runs=config.runs,
+        threads=config.threads,
+        slots=config.slots,
+        tokenizer=config.tokenizer,
+        family=config.family,
+    )
     try:
-        host, port = listener.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        print(f"midspan serves {engine.name} on http://{shown}:{port}", file=sys.stderr, flush=True)
-        app = create_app(Service(Completer(engine)), token=token)
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3)
-        await uvicorn.Server(config).serve(sockets=[listener])
+        service = Service(Warm(Completer(engine)), parallel=config.slots, limits=config.limits)
+        server = _Server(_uvicorn_config(config, service, tokens))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, server.handle_exit, number, None)
+        loop.add_signal_handler(signal.SIGHUP, _reload, config, service, file, overrides)
+        url = url_of(listener, "https" if config.tls_cert else "http")
+        print(f"midspan serves {engine.name} on {url}", file=sys.stderr, flush=True)
+        await server.serve(sockets=[listener])
     finally:
         await engine.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to us: uvicorn raises them again when it has ended, which would look like a kill."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Capture none."""
+        yield
+
+
+def _uvicorn_config(config: ServeConfig, service: Service, tokens: Tokens | None) -> uvicorn.Config:
+    """Raises MidspanError if the certificate or its key cannot be used."""
+    settings = uvicorn.Config(
+        create_app(service, tokens=tokens),
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        limit_concurrency=MAX_CONNECTIONS,
+        ssl_certfile=config.tls_cert,
+        ssl_keyfile=config.tls_key,
+        timeout_graceful_shutdown=config.drain_seconds,  # type: ignore[arg-type]
+    )
+    try:
+        settings.load()
+    except (OSError, ssl.SSLError) as error:
+        raise MidspanError(
+            f"cannot use the certificate {config.tls_cert} with the key {config.tls_key}: {error}",
+            "give two PEM files that belong together",
+        ) from None
+    return settings
+
+
+def _reload(config: ServeConfig, service: Service, file: Path | None, overrides: Mapping[str, Any]) -> None:
+    """Read the settings again and take up what can change while serving."""
+    try:
+        new = load_config(file, overrides)
+    except MidspanError as error:
+        _log.error("the settings stay as they were: %s", error)
+        return
+    logs.configure(new.log_level)
+    service.limit(new.limits)
+    changed = [key for key in ServeConfig.model_fields if getattr(new, key) != getattr(config, key)]
+    for key in sorted(set(changed) - RELOADED):
+        _log.warning("%s is read at start only; it stays as it was", key)
+    _log.info("settings read again")

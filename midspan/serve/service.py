@@ -1,64 +1,128 @@
-"""What stands between the HTTP dialects and the completion logic: who may ask, when, and what is counted of it."""
+"""What stands between the HTTP dialects and the completion logic: who may ask, when, and what is counted of it.
 
-import secrets
+A request passes its user's limits, waits for its turn in the queue, and has until its deadline; where one of them says
+no it costs the engine nothing.
+"""
+
+import asyncio
+import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import Literal
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
-from midspan.complete.completer import Completer
 from midspan.complete.request import CompletionRequest, Suggestion
-from midspan.errors import MidspanError
+from midspan.complete.warm import Warm
+from midspan.engine.protocol import EngineError
+from midspan.serve.caller import LOCAL_USER, Caller, Overloaded
+from midspan.serve.config import Limits
+from midspan.serve.limits import UserLimits
+from midspan.serve.metrics import EventKind, Metrics
+from midspan.serve.queue import RETRY_SECONDS, Queue, Superseded
+from midspan.syntax.languages import language_of
 
-EventKind = Literal["view", "select", "dismiss"]
-"""What a client says became of a suggestion: it was shown, accepted, or dismissed."""
-LOCAL_USER = "local"
-"""The user where no tokens are asked for."""
-
-
-class Overloaded(MidspanError):
-    """The request is not served now; it can be sent again in `retry_after_s` seconds.
-
-    `status` is the HTTP status: 429 where this user asks too much, 503 where all together do.
-    """
-
-    def __init__(self, message: str, hint: str, *, status: Literal[429, 503], retry_after_s: float) -> None:
-        super().__init__(message, hint)
-        self.status, self.retry_after_s = status, retry_after_s
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who sent a request, and the request's `id`, which answers, events and logs share."""
-
-    user: str = LOCAL_USER
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
+__all__ = ["Caller", "Overloaded", "Service", "Superseded"]
 
 
 class Service:
-    """Serves completions to callers over one `completer`."""
+    """Serves completions over one `warm` completer, `parallel` of them side by side. Lives in one event loop."""
 
-    def __init__(self, completer: Completer) -> None:
-        self.completer = completer
+    def __init__(
+        self,
+        warm: Warm,
+        *,
+        parallel: int = 1,
+        limits: Limits = Limits(),
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.warm, self.completer = warm, warm.completer
+        self.limits, self.metrics = limits, metrics or Metrics()
+        self._users = UserLimits(limits)
+        self._queue = Queue(parallel, limits.waiting, self.metrics.shed)
+        self.metrics.engine_up.set(1)
 
     @property
     def model(self) -> str:
         """The engine's name."""
         return self.completer.engine.name
 
+    def limit(self, limits: Limits) -> None:
+        """Other limits from now on; requests in work keep what they have."""
+        self.limits = self._users.limits = limits
+        self._queue.limit = limits.waiting
+
     async def complete(self, request: CompletionRequest, caller: Caller) -> Suggestion:
-        """The suggestion. Raises Overloaded, and MidspanError like `Completer.complete`."""
-        return await self.completer.complete(request)
+        """The suggestion. Raises Overloaded, Superseded, and MidspanError like `Completer.complete`."""
+        async with aclosing(self.stream(request, caller)) as items:
+            async for item in items:
+                if isinstance(item, Suggestion):
+                    return item
+        raise AssertionError("a stream ends with its suggestion")
 
     async def stream(self, request: CompletionRequest, caller: Caller) -> AsyncGenerator[str | Suggestion, None]:
-        """Text as it is generated, then the Suggestion. Raises like `complete`, before the first item."""
-        async with aclosing(self.completer.stream(request)) as items:
-            async for item in items:
+        """Text as it is generated, then the Suggestion. Raises like `complete`, nearly always before the first item."""
+        deadline = self._deadline(caller)
+        language = language_of(request.path)
+        caller.figures["language"] = language.name if language else "none"
+        async with self._turn(request, caller, deadline), aclosing(self.warm.stream(request)) as items:
+            # A timeout belongs to one task, and who reads a stream may go on in another.
+            while True:
+                try:
+                    async with asyncio.timeout_at(deadline) as timeout:
+                        item = await anext(items, None)
+                except TimeoutError:
+                    if not timeout.expired():
+                        raise
+                    self.metrics.shed("late")
+                    raise Overloaded(
+                        "there was no answer before the deadline of this request",
+                        "send it again, or give it more time: X-Request-Timeout-Ms",
+                        status=503,
+                        retry_after_s=RETRY_SECONDS,
+                    ) from None
+                except EngineError:
+                    self.metrics.engine_up.set(0)
+                    raise
+                if item is None:
+                    return
+                if isinstance(item, Suggestion):
+                    self.metrics.engine_up.set(1)
+                    self.metrics.suggestion(item, caller)
                 yield item
 
     async def prefill(self, request: CompletionRequest, caller: Caller) -> None:
-        """Read the prompt of a caret where a completion will be asked for soon. Raises Overloaded."""
+        """Read the prompt of a caret where a completion will be asked for soon, if the engine has nothing else to do.
 
-    def event(self, kind: EventKind, id: str, caller: Caller) -> bool:
-        """Count what became of the suggestion `id`; False if this caller was given no such suggestion lately."""
-        return False
+        Raises like `complete`.
+        """
+        if self._queue.idle:
+            async with self._turn(request, caller, self._deadline(caller)):
+                await self.warm.prefill(request)
+
+    def event(self, kind: EventKind, id: str, caller: Caller) -> None:
+        """Count what became of the suggestion that the request `id` was answered with."""
+        self.metrics.event(kind)
+        caller.figures |= {"event": kind, "of": id}
+
+    def _deadline(self, caller: Caller) -> float:
+        """When the caller's request has to be done, as a time of the event loop."""
+        timeout = self.limits.timeout_ms / 1000 if caller.timeout_s is None else caller.timeout_s
+        return asyncio.get_running_loop().time() + timeout - (time.monotonic() - caller.arrived)
+
+    @asynccontextmanager
+    async def _turn(self, request: CompletionRequest, caller: Caller, deadline: float) -> AsyncGenerator[None, None]:
+        """The caller's turn at the engine. Raises Overloaded or Superseded."""
+        async with AsyncExitStack() as stack:
+            # Without tokens all are one user, whom the queue alone limits.
+            if caller.user != LOCAL_USER:
+                try:
+                    stack.enter_context(self._users.admitted(caller.user))
+                except Overloaded:
+                    self.metrics.shed("user")
+                    raise
+            since = time.monotonic()
+            with self.metrics.waiting.track_inprogress():
+                await stack.enter_async_context(self._queue.turn(request.document, deadline))
+            waited = time.monotonic() - since
+            self.metrics.queued(waited)
+            caller.figures["queue_ms"] = round(waited * 1000, 1)
+            stack.enter_context(self.metrics.running.track_inprogress())
+            yield

@@ -5,7 +5,8 @@ import asyncio
 import httpx
 import pytest
 
-from midspan.serve.guard import Guard
+from midspan.serve.auth import Tokens, add_token
+from midspan.serve.guard import MAX_HEADERS, Guard
 
 
 async def application(scope, receive, send):
@@ -13,9 +14,9 @@ async def application(scope, receive, send):
     await send({"type": "http.response.body", "body": b""})
 
 
-def status(url: str, headers: dict[str, str], token: str | None = None) -> int:
+def status(url: str, headers: dict[str, str], tokens: Tokens | None = None) -> int:
     async def ask() -> int:
-        guard = Guard(application, token=token, max_body_bytes=100)
+        guard = Guard(application, tokens=tokens, max_body_bytes=100)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(guard)) as client:
             return (await client.post(url, headers=headers)).status_code
 
@@ -40,9 +41,10 @@ def test_web_pages_cannot_ask_a_loopback_server(headers, expected):
     assert status("http://127.0.0.1:8012/", headers) == expected
 
 
-def test_with_a_token_or_on_a_network_the_name_is_free():
-    headers = {"Host": "proxy.example", "Authorization": "Bearer secret"}
-    assert status("http://127.0.0.1:8012/", headers, token="secret") == 200
+def test_with_a_token_or_on_a_network_the_name_is_free(tmp_path):
+    token = add_token(tmp_path / "tokens", "ann")
+    headers = {"Host": "proxy.example", "Authorization": f"Bearer {token}"}
+    assert status("http://127.0.0.1:8012/", headers, Tokens(tmp_path / "tokens")) == 200
     assert status("http://192.0.2.1:8012/", {"Host": "proxy.example"}) == 200
 
 
@@ -60,6 +62,35 @@ def test_a_request_that_breaks_off_is_not_served():
         called.append(message)
 
     asyncio.run(
-        Guard(noted, token=None, max_body_bytes=100)({"type": "http", "path": "/", "headers": []}, receive, send)
+        Guard(noted, tokens=None, max_body_bytes=100)({"type": "http", "path": "/", "headers": []}, receive, send)
     )
     assert called == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"X-Request-Timeout-Ms": "250"}, 200),
+        ({"X-Request-Timeout-Ms": "0"}, 400),
+        ({"X-Request-Timeout-Ms": "-1"}, 400),
+        ({"X-Request-Timeout-Ms": "1.5"}, 400),
+        ({"X-Request-Timeout-Ms": "9" * 40}, 400),
+        ({f"X-{number}": "1" for number in range(MAX_HEADERS + 1)}, 431),
+    ],
+)
+def test_headers_have_limits(headers, expected):
+    assert status("http://127.0.0.1:8012/", headers) == expected
+
+
+def test_a_body_that_takes_too_long_is_refused():
+    sent = []
+
+    async def receive():
+        await asyncio.sleep(3600)
+
+    async def send(message):
+        sent.append(message)
+
+    guard = Guard(application, tokens=None, body_seconds=0.01)
+    asyncio.run(guard({"type": "http", "path": "/", "headers": []}, receive, send))
+    assert sent[0]["status"] == 408

@@ -13,8 +13,7 @@ import pytest
 from server_process import running
 from tiny_model import LESSONS
 
-from midspan.errors import MidspanError
-from midspan.serve.run import bind, serve
+from midspan.serve.auth import add_token
 
 SECRET = "secret_word_that_must_not_be_logged"
 
@@ -170,14 +169,15 @@ def test_disconnect_cancels_the_work(taught_gguf, tmp_path, stream):
 
 
 def test_token_is_asked_for(taught_gguf, tmp_path):
-    with running(taught_gguf, tmp_path / "log", token="open sesame") as (client, _):
+    right, wrong = add_token(tmp_path / "tokens", "ann"), add_token(tmp_path / "others", "ann")
+    with running(taught_gguf, tmp_path / "log", token_file=str(tmp_path / "tokens")) as (client, _):
         assert client.get("/health").status_code == 200
-        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer é".encode()}):
+        for headers in ({}, {"Authorization": f"Bearer {wrong}"}, {"Authorization": "Bearer é".encode()}):
             response = client.post("/v1/midspan/completions", json=body_of("block"), headers=headers)
             assert response.status_code == 401
             assert "key" in response.json()["error"]["message"]
         response = client.post(
-            "/v1/midspan/completions", json=body_of("block"), headers={"Authorization": "Bearer open sesame"}
+            "/v1/midspan/completions", json=body_of("block"), headers={"Authorization": f"Bearer {right}"}
         )
         assert response.json()["suggestion"] == "return width * height"
 
@@ -187,12 +187,3 @@ def test_logs_hold_no_source_text(server):
     post(client, body_of("block", prefix=f"{SECRET} = "))
     post(client, body_of("block", prefix=f"{SECRET} = ", max_new_tokens=5000))
     assert SECRET not in log.read_text()
-
-
-def test_taken_port_is_reported_before_the_model_is_looked_at():
-    with bind("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(MidspanError, match=f"port {port} on 127.0.0.1 is in use"):
-            serve("no such model", port=port)
-    with pytest.raises(MidspanError, match="no such model"):
-        serve("no such model", port=0)

@@ -15,6 +15,7 @@ STATUSES = {
     413: "The request is too large.",
     422: "A field is missing or has a wrong value.",
     429: "The user is over the limit.",
+    431: "The request has too many headers.",
     503: "The engine failed, or there is too much to do.",
 }
 
