@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from midspan.data.filters.signals import Signals
+from midspan.data.filters.signals import Signals, columns
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,6 @@ class Entry:
     revision: str
     licence: str
     licence_evidence: str
-    licence_confidence: float
     bytes: int
     sha256: str
     source_sha256: str
@@ -35,17 +34,15 @@ class Entry:
 
 
 ENTRY_COLUMNS = [field.name for field in fields(Entry) if field.name != "row"]
-SIGNAL_COLUMNS = [field.name for field in fields(Signals)]
 
 
 def entries(parts: Sequence[Path]) -> Iterator[tuple[Entry, Signals]]:
     """Every file with its signals (which mean nothing where it is unusable), one part in memory at a time."""
     row = 0
     for part in parts:
-        table = pq.read_table(part, columns=sorted({*ENTRY_COLUMNS, *SIGNAL_COLUMNS}))
+        table = pq.read_table(part, columns=[*ENTRY_COLUMNS, *columns()])
         for known in table.to_pylist():
-            entry = Entry(row=row, **{name: known[name] for name in ENTRY_COLUMNS})
-            yield entry, Signals(**{name: known[name] for name in SIGNAL_COLUMNS})
+            yield Entry(row=row, **{name: known[name] for name in ENTRY_COLUMNS}), known
             row += 1
 
 

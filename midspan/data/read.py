@@ -23,12 +23,14 @@ import pyarrow.parquet as pq
 import midspan
 from midspan.data.dataframe import daft
 from midspan.data.decode import decode
-from midspan.data.filters.signals import Signals, signals
-from midspan.data.licence import header_licence
+from midspan.data.filters.rules import Filters
+from midspan.data.filters.signals import columns, signals
+from midspan.data.licence import TIERS, header_licence, is_permissive
 from midspan.data.opt_out import REASON, OptOut
 from midspan.data.redact import redact
 from midspan.data.sources.contents import read_contents
 from midspan.data.sources.project import Location, Unread
+from midspan.recipe.filters import FilterConfig
 from midspan.recipe.progress import Progress
 
 PART_BYTES = 16_000_000
@@ -50,7 +52,7 @@ FILE_FIELDS = [
     pa.field("source_sha256", pa.string()),
     pa.field("normal_sha256", pa.string()),
     pa.field("bytes", pa.int64()),
-    *Signals.columns(),
+    *(pa.field(name, kind) for name, kind in columns().items()),
     pa.field("redacted", pa.map_(pa.string(), pa.int64())),
 ]
 """What is known of a file beside its text; these columns are also the corpus's."""
@@ -75,19 +77,22 @@ class Candidate:
     licence_confidence: float
 
 
-def read_parts(candidates: Sequence[Candidate], refused: OptOut, folder: Path, progress: Progress) -> list[Path]:
+def read_parts(
+    candidates: Sequence[Candidate], refused: OptOut, gate: FilterConfig, folder: Path, progress: Progress
+) -> list[Path]:
     """Read all candidates into Parquet parts in `folder`; parts that are there already are kept.
 
     Of contents that are refused by their hash nothing is written but that they are.
-    Returns the parts; their rows one after the other are the candidates in their order. Nothing here depends on a
-    threshold: what a recipe makes of the files is decided later, from the stored columns.
+    Of files without a permissive licence no text is kept, behind `gate` (see `filters.signals`) cheap signals have to
+    do. Returns the parts; their rows one after the other are the candidates in their order. Nothing else here depends
+    on a threshold: what a recipe makes of the files is decided later, from the stored columns.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     missing: list[dict[str, str]] = []
     for part in _parts(candidates):
         task = json.dumps([asdict(candidate) for candidate in part], sort_keys=True)
-        identity = "\n".join([midspan.__version__, *sorted(refused.hashes), task])
+        identity = "\n".join([midspan.__version__, *sorted(refused.hashes), gate.model_dump_json(), task])
         path = folder / f"{hashlib.sha256(identity.encode()).hexdigest()}.parquet"
         paths.append(path)
         if not path.is_file():
@@ -96,7 +101,7 @@ def read_parts(candidates: Sequence[Candidate], refused: OptOut, folder: Path, p
         bar.advance(len(paths) - len(missing))
         if missing:
             workers = max(1, min(len(missing), os.cpu_count() or 1))
-            reader = daft.cls(_PartReader, use_process=workers > 1, max_concurrency=workers)(refused)
+            reader = daft.cls(_PartReader, use_process=workers > 1, max_concurrency=workers)(refused, gate)
             frame = daft.from_pylist(missing).into_batches(1)
             for _ in frame.select(reader.read(daft.col("task"), daft.col("path")).alias("rows")).iter_rows():
                 bar.advance()
@@ -125,19 +130,20 @@ def _is_border(candidate: Candidate) -> bool:
 class _PartReader:
     """The function that runs in Daft's worker processes."""
 
-    def __init__(self, refused: OptOut) -> None:
+    def __init__(self, refused: OptOut, gate: FilterConfig) -> None:
         self._refused = refused
+        self._gate = Filters(gate)
 
     @daft.method(return_dtype=daft.DataType.int64())
     def read(self, task: str, path: str) -> int:
-        return read_part(task, self._refused, Path(path))
+        return read_part(task, self._refused, self._gate, Path(path))
 
 
-def read_part(task: str, refused: OptOut, path: Path) -> int:
+def read_part(task: str, refused: OptOut, gate: Filters, path: Path) -> int:
     """Read one part and write it to `path`. Returns the number of rows."""
     candidates = [Candidate(**fields | {"location": Location(*fields["location"])}) for fields in json.loads(task)]
     contents = read_contents([(candidate.location, candidate.bytes) for candidate in candidates])
-    rows = [_row(candidate, content, refused) for candidate, content in zip(candidates, contents, strict=True)]
+    rows = [_row(candidate, content, refused, gate) for candidate, content in zip(candidates, contents, strict=True)]
     table = pa.Table.from_pylist(rows, schema=PART_SCHEMA)
     aside = path.with_suffix(f".{os.getpid()}.tmp")
     with aside.open("wb") as stream:
@@ -151,7 +157,7 @@ def read_part(task: str, refused: OptOut, path: Path) -> int:
 KNOWN_BEFORE = [each.name for each in fields(Candidate) if each.name != "location"]
 
 
-def _row(candidate: Candidate, content: bytes | Unread, refused: OptOut) -> dict[str, Any]:
+def _row(candidate: Candidate, content: bytes | Unread, refused: OptOut, gate: Filters) -> dict[str, Any]:
     known = {name: getattr(candidate, name) for name in KNOWN_BEFORE}
     known |= {"unusable": "", "sha256": "", "source_sha256": "", "normal_sha256": ""}
     if isinstance(content, Unread):
@@ -165,14 +171,16 @@ def _row(candidate: Candidate, content: bytes | Unread, refused: OptOut) -> dict
     if stated:
         known |= {"licence": stated.expression, "licence_evidence": stated.evidence}
         known["licence_confidence"] = stated.confidence
-    measured = signals(text, candidate.path, candidate.language)
+    if not is_permissive(known["licence"], TIERS[-1]):
+        return known
+    measured = signals(text, candidate.path, candidate.language, gate)
     text, redacted = redact(text)
     data = text.encode()
     if refused.refuses_content(data):
         return known | {"unusable": REASON}
     return {
         **known,
-        **asdict(measured),
+        **measured,
         "text": text,
         "sha256": hashlib.sha256(data).hexdigest(),
         "source_sha256": hashlib.sha256(content).hexdigest(),

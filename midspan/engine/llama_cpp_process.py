@@ -1,4 +1,4 @@
-"""The llama.cpp child process: start, readiness, end."""
+"""Supervision of the llama.cpp child process: start, readiness, end."""
 
 import asyncio
 import json
@@ -10,39 +10,30 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from midspan.engine.protocol import EngineError
-from midspan.engine.slots import Slots
 
 WORKER = Path(__file__).with_name("llama_cpp_worker.py")
 STOP_SECONDS = 5.0
-LOAD_SECONDS = 600
-"""Longest wait for a model to be loaded: tens of gigabytes from a slow disk take minutes."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the child is told. `context_length` is per slot; `cache_mib` bounds the memory for prompts set aside.
-
-    `batch_tokens` are computed at once while a prompt is read; between batches requests begin and end.
-    """
+    """What the child is told. `context_length` is per slot; `cache_mib` bounds the memory for prompts set aside."""
 
     model: str
     context_length: int
     slots: int = 1
     threads: int | None = None
-    batch_tokens: int = 512
     cache_mib: int = 512
     flash_attention: bool = False
 
 
-@dataclass
+@dataclass(frozen=True)
 class Child:
-    """A child that has loaded its model. `fault` says why it was killed, if it was killed for a reason of ours."""
+    """A running child that has loaded its model."""
 
     process: asyncio.subprocess.Process
     address: str
     key: str
-    slots: Slots
-    fault: str = ""
 
     @property
     def alive(self) -> bool:
@@ -59,11 +50,6 @@ class Child:
             await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
         except TimeoutError:
             await _kill(self.process)
-
-    @property
-    def end(self) -> str:
-        """How it ended, in words."""
-        return self.fault or _ended(self.process.returncode)
 
 
 async def start(settings: Settings) -> Child:
@@ -85,8 +71,7 @@ async def start(settings: Settings) -> Child:
         try:
             assert process.stdin is not None and process.stdout is not None
             process.stdin.write(json.dumps({**asdict(settings), "key": key}).encode() + b"\n")
-            async with asyncio.timeout(LOAD_SECONDS):
-                line = await process.stdout.readline()
+            line = await process.stdout.readline()
             if not line:
                 await process.wait()
                 log.seek(0)
@@ -94,15 +79,10 @@ async def start(settings: Settings) -> Child:
                     f"llama.cpp cannot load {settings.model}: {_reason(log.read(), process.returncode)}",
                     "check that the file is a whole GGUF model that fits in memory",
                 )
-        except BaseException as error:
+        except BaseException:
             await asyncio.shield(_kill(process))
-            if isinstance(error, TimeoutError):
-                raise EngineError(
-                    f"llama.cpp did not load {settings.model} within {LOAD_SECONDS} s",
-                    "see what the machine waits for",
-                ) from None
             raise
-    return Child(process, json.loads(line)["address"], key, Slots(settings.slots))
+    return Child(process, json.loads(line)["address"], key)
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
@@ -117,10 +97,10 @@ def _reason(log: bytes, returncode: int | None) -> str:
         _, marker, message = line.partition(" E ")
         if marker:
             return message.partition(": ")[2] or message
-    return _ended(returncode)
+    return ended(returncode)
 
 
-def _ended(returncode: int | None) -> str:
+def ended(returncode: int | None) -> str:
     """How a process ended, in words."""
     if returncode is not None and returncode < 0:
         return f"its process was ended by {signal.Signals(-returncode).name}"

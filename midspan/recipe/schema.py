@@ -3,68 +3,13 @@
 A recipe is a TOML file; `midspan.recipe.load` reads it. Models are frozen: a recipe is data and never changes.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_serializer, model_validator
+from pydantic import Field, model_validator
 
-from midspan.recipe.filter_presets import PRESETS
-from midspan.recipe.section import Section
+from midspan.recipe.filters import FilterConfig
+from midspan.recipe.section import Positive, PositiveFloat, Section, Share
 from midspan.recipe.sources import EnvironmentSource, Source
-
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[int, Field(gt=0)]
-PositiveFloat = Annotated[float, Field(gt=0.0)]
-
-
-class Thresholds(Section):
-    """A file stays if it breaks none of these: `min_` is the least it may have, `max_` the most."""
-
-    min_bytes: Positive | None = None
-    max_bytes: Positive | None = None
-    max_lines: Positive | None = None
-    max_line_length: Positive | None = None
-    max_mean_line_length: PositiveFloat | None = None
-    min_alphabetic_share: Share | None = None
-    max_encoded_share: Share | None = None
-    max_encoded_run: Positive | None = None
-    drop_generated: bool | None = None
-
-
-class FilterConfig(Thresholds):
-    """The thresholds in force: those of the preset, with what the recipe sets in their place; None is no threshold.
-
-    What is said of one language goes before what is said of all; on the same level the recipe goes before the preset.
-    """
-
-    preset: Literal["starcoder2"] = "starcoder2"
-    """The published rule set that gives what is not set."""
-    min_bytes: Positive = 64
-    max_bytes: Positive = 1_000_000
-    languages: dict[str, Thresholds] = Field(default={})
-    """Thresholds of single languages, by name."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or given.get("preset", "starcoder2") not in PRESETS:
-            return given
-        common, languages = PRESETS[given.get("preset", "starcoder2")]
-        own = given.get("languages", {})
-        if not isinstance(own, dict) or not all(isinstance(each, dict) for each in own.values()):
-            return given
-        merged = {name: languages.get(name, {}) | own.get(name, {}) for name in sorted({*languages, *own})}
-        return common | given | {"languages": merged}
-
-    @field_serializer("languages")
-    def _as_given(self, languages: dict[str, Thresholds]) -> dict[str, Any]:
-        return {name: thresholds.model_dump(exclude_unset=True) for name, thresholds in languages.items()}
-
-    def of(self, language: str) -> Thresholds:
-        """The thresholds for files in one language."""
-        values = self.model_dump(include=set(Thresholds.model_fields))
-        if language in self.languages:
-            values |= self.languages[language].model_dump(exclude_unset=True)
-        return Thresholds(**values)
 
 
 class DuplicateConfig(Section):
@@ -74,11 +19,6 @@ class DuplicateConfig(Section):
     bands: Positive = 25
     rows: Positive = 10
     threshold: Share = 0.7
-    """Jaccard similarity of word runs from which on two files are near duplicates."""
-    fork_share: Share = 0.5
-    """Projects are related if this share of the smaller one's files stands, exactly or nearly, in the other."""
-    forks: Literal["together", "drop"] = "together"
-    """Related projects are in the same split, or all but the largest are dropped."""
 
 
 class DataConfig(Section):

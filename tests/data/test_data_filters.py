@@ -1,25 +1,48 @@
 import base64
 import hashlib
+import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from midspan.data.filters.rules import Filters
-from midspan.data.filters.signals import signals
-from midspan.recipe.schema import FilterConfig
+from midspan.context import ignore
+from midspan.data.filters.rules import CHEAP_RULES, DEAR_RULES, RULES, Filters, gate
+from midspan.data.filters.signals import columns, signals
+from midspan.recipe.filter_presets import PRESETS, PUBLISHED
+from midspan.recipe.filters import FilterConfig, Thresholds
 
 CODE = "".join(f"def function_{n}(argument):\n    return argument + {n}\n\n\n" for n in range(12))
 BLOB = base64.b64encode(b"".join(hashlib.sha256(bytes([n])).digest() for n in range(60))).decode()
+PAGE = "<html><body>" + "<p>Words that a reader sees on the page.</p>\n" * 8 + "</body></html>\n"
+JAVA = (
+    "class First {\n  int first = 1;\n  void second() {\n    if (first > 2) {\n      call(first);\n"
+    + "      x++;\n" * 9
+)
+VARIED = Path(ignore.__file__).read_text(encoding="utf-8")
+NO_LIMITS = {
+    **dict.fromkeys(PUBLISHED),
+    "min_bytes": 1,
+    "max_bytes": 10**9,
+    "languages": {name: dict.fromkeys(Thresholds.model_fields) for _, each in PRESETS.values() for name in each},
+}
+
+
+def config(**settings):
+    return FilterConfig.model_validate(settings)
 
 
 def reason(text, path="a.py", language="python", **settings):
-    refusal = Filters(FilterConfig(**settings)).drop(signals(text, path, language), language)
+    filters = Filters(config(**settings))
+    refusal = filters.drop(signals(text, path, language, Filters(gate(filters.config))), language)
     return refusal.reason if refusal else ""
 
 
 def test_ordinary_code_stays():
-    assert reason(CODE) == ""
+    assert reason(CODE) == reason(VARIED) == ""
+    assert reason(VARIED, preset="opencoder") == ""
 
 
 @pytest.mark.parametrize(
@@ -36,8 +59,68 @@ def test_ordinary_code_stays():
         (CODE + "\n".join(BLOB[n : n + 76] for n in range(0, len(BLOB), 76)) + "\n", "a.py", "encoded_data"),
     ],
 )
-def test_each_rule_has_a_case(text, path, expected):
+def test_starcoder2_drops(text, path, expected):
     assert reason(text, path) == expected
+
+
+@pytest.mark.parametrize(
+    ("threshold", "text", "language"),
+    [
+        ("min_lines", VARIED[:99], "python"),
+        ("min_characters", "x = 1\n", "python"),
+        ("min_words", "x = first(2)\n" * 3, "python"),
+        ("min_mean_line_length", "a\nbc\n" * 20, "python"),
+        ("max_visible_digit_share", "f(12345, 67890)\n" * 3, "python"),
+        ("max_whitespace_share", VARIED.replace("\n", "\n" + " " * 40), "python"),
+        ("max_replacement_share", CODE + "\ufffd" * 30, "python"),
+        ("drop_xml", "<?xml version='1.0'?>\n" + VARIED, "python"),
+        ("min_visible_alphabetic_share", "x = 1 + y\n" * 12, "python"),
+        ("min_mean_word_length", "x = y + 1\n", "python"),
+        ("max_mean_word_length", "considerably longerthanusual = understandable\n", "python"),
+        ("max_comment_share", "# how it all began\n" * 30 + VARIED[:60], "python"),
+        ("max_string_share", "log('how it all began')\n", "python"),
+        ("max_long_string_share", "log('" + "some words " * 12 + "')\n", "python"),
+        ("max_long_word_share", "log('" + "somewords" * 12 + "')\n", "python"),
+        ("max_hex_share", "x = 0x" + "ab" * 40 + "\n", "python"),
+        ("max_todo_share", CODE + "# TODO\n# FIXME: soon\n", "python"),
+        ("max_assert_share", "assert first\nself.assertEqual(1, 2)\n", "python"),
+        ("max_print_share", "print(first)\nx = 1\n", "python"),
+        ("max_print_share", "System.out.println(first);\nint x;\n", "java"),
+        ("max_import_share", "import first\nfrom second import third\nx = 1\n", "python"),
+        ("max_pass_share", "class First:\n    pass\n", "python"),
+        ("max_function_share", "def first():\n    return 1 + f(x)\n", "python"),
+        ("max_function_share", "  public static int first(int a) {\n    return a * 2;\n  }\n", "java"),
+        ("max_no_logic_share", "import first\nclass First:\n    x = 1\n    def second(self):\n", "python"),
+        ("drop_without_assignment", "first(2, second=3)\nif x == y:\n", "python"),
+        ("max_duplicate_line_share", "x = first(2)\ny = second(3)\n" * 3, "python"),
+        ("max_top_2gram_share", "first second third first second fourth first second\n", "python"),
+        ("max_duplicate_6gram_share", VARIED + VARIED, "python"),
+        ("max_duplicate_10gram_share", VARIED + VARIED, "python"),
+        ("max_parse_errors", "if:\n", "python"),
+        ("min_text_share", "<html>" + "<a href='somewhere'></a>\n" * 12 + "</html>", "html"),
+        ("min_text_characters", "<p>few words", "html"),
+        ("max_characters", '{"first": 1}\n' * 400, "json"),
+        ("min_unique_word_share", '{"first": 1}\n' * 4, "json"),
+    ],
+)
+def test_each_opencoder_rule_alone(threshold, text, language):
+    published = getattr(config(preset="opencoder").of(language), threshold)
+    languages = NO_LIMITS["languages"] | {language: dict.fromkeys(Thresholds.model_fields) | {threshold: published}}
+    alone = Filters(config(**NO_LIMITS | {"languages": languages}))
+    (rule,) = (rule for rule in RULES if rule.threshold == threshold)
+    assert alone.drop(signals(text, "a", language, alone), language).reason == rule.reason
+    ordinary = {"python": VARIED, "java": JAVA, "html": PAGE, "json": '{"first": [1, 2], "second": "third"}'}[language]
+    assert alone.drop(signals(ordinary, "a", language, alone), language) is None
+
+
+def test_a_refusal_says_what_was_found():
+    def detail(text, **settings):
+        filters = Filters(config(**settings))
+        return filters.drop(signals(text, "a.py", "python", filters), "python").detail
+
+    assert detail(CODE + "#" * 3_210 + "\n") == "max_line_length 3,210 > 1,000"
+    assert detail(CODE, min_alphabetic_share=0.9).startswith("alphabetic_share 0.")
+    assert detail("# @generated\n" + CODE) == "generated: mark @generated"
 
 
 def test_generated_counts_only_near_the_top_and_can_be_kept():
@@ -52,15 +135,78 @@ def test_long_lines_are_normal_in_data_formats():
     assert reason(text, "a.py", "python") == "long_line"
 
 
-def test_letters_of_any_script_are_letters():
-    assert signals("Привет мир\n", "a.py", "python").alphabetic_share == pytest.approx(9 / 11, abs=1e-6)
+def test_what_is_said_of_one_language_goes_first_then_what_the_recipe_says():
+    settings = config(max_lines=400, languages={"python": {"max_line_length": 70}, "json": {"max_lines": 9}})
+    assert settings.of("go").max_lines == 400
+    assert settings.of("python").max_lines == 400 and settings.of("python").max_line_length == 70
+    assert settings.of("json").max_lines == 9 and settings.of("json").max_line_length == 100_000
+    assert config(max_lines=400).of("json").max_lines == 512
+    assert config(preset="opencoder", max_todo_share=0.5).of("python").max_todo_share == 0.5
 
 
-@given(st.text(max_size=300))
-def test_signals_hold_for_any_text(text):
-    measured = signals(text, "a.py", "python")
-    assert measured.bytes == len(text.encode())
-    assert measured.lines == len(text.splitlines())
-    assert measured.alphabetic_share == pytest.approx(sum(map(str.isalpha, text)) / max(1, len(text)), abs=1e-6)
-    assert 0 <= measured.encoded_share <= 1
-    assert measured.mean_line_length <= measured.max_line_length + 1e-4
+def test_a_configuration_survives_being_written_down():
+    for settings in ({}, {"preset": "opencoder"}, {"max_lines": 7, "languages": {"json": {"max_lines": 9}}}):
+        written = config(**settings).model_dump_json()
+        assert FilterConfig.model_validate_json(written) == config(**settings)
+        assert FilterConfig.model_validate_json(written).of("json") == config(**settings).of("json")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"preset": "c4"}, {"max_linse": 3}, {"languages": {"python": {"max_linse": 3}}}, {"languages": {"python": 3}}],
+)
+def test_wrong_settings_are_refused(settings):
+    with pytest.raises(ValidationError):
+        config(**settings)
+
+
+def test_every_threshold_has_its_rule_and_every_rule_its_signal():
+    assert sorted(rule.threshold for rule in RULES) == sorted(Thresholds.model_fields)
+    assert {rule.signal for rule in RULES} <= {"bytes", *columns()}
+    assert set(PUBLISHED) <= set(Thresholds.model_fields)
+    for _, languages in PRESETS.values():
+        assert all(set(values) <= set(Thresholds.model_fields) for values in languages.values())
+    cheap = signals(CODE, "a.py", "python", Filters(config(max_bytes=1)))
+    assert {rule.signal for rule in CHEAP_RULES} <= {name for name, value in cheap.items() if value is not None}
+    assert all(cheap[rule.signal] is None for rule in DEAR_RULES)
+
+
+FILES = st.sampled_from([CODE, VARIED, PAGE, VARIED * 4, CODE + "# " + "word " * 300, "1, 2, 3\n" * 90, "x = 1\n"])
+SETTINGS = st.fixed_dictionaries(
+    {"preset": st.sampled_from(sorted(PRESETS))},
+    optional={
+        "max_line_length": st.sampled_from([20, 1_000, 5_000]),
+        "min_bytes": st.sampled_from([1, 500]),
+        "min_visible_alphabetic_share": st.sampled_from([0.1, 0.9]),
+        "drop_generated": st.booleans(),
+        "languages": st.sampled_from([{}, {"python": {"max_lines": 3}}, {"html": {"max_line_length": 60}}]),
+    },
+)
+
+
+@given(FILES, st.sampled_from(["python", "html", "json", "text"]), SETTINGS)
+def test_the_gate_stops_only_what_the_recipe_drops_anyway(text, language, settings):
+    wanted = Filters(config(**settings))
+    through_gate = wanted.drop(signals(text, "a", language, Filters(gate(wanted.config))), language)
+    everything = wanted.drop(signals(text, "a", language, Filters(config(**NO_LIMITS))), language)
+    assert through_gate == everything
+
+
+def test_recipes_within_the_bounds_of_the_rule_sets_share_one_gate():
+    shared = gate(config())
+    assert gate(config(preset="opencoder")) == shared
+    assert gate(config(max_line_length=200, languages={"json": {"max_lines": 5}})) == shared
+    assert gate(config(max_line_length=2_000)) != shared
+    assert gate(config(parse=False)) != shared
+    assert gate(shared) == shared
+
+
+@given(st.text(max_size=300), st.sampled_from(["python", "javascript", "html", "bash", "no such language"]))
+def test_signals_hold_for_any_text(text, language):
+    measured = signals(text, "a.py", language, Filters(config(**NO_LIMITS)))
+    assert measured == signals(text, "a.py", language, Filters(config(**NO_LIMITS)))
+    assert set(measured) == {"bytes", *columns()}
+    for name, value in measured.items():
+        if name.endswith("_share") and value is not None:
+            assert 0 <= value <= 1, name
+    json.dumps(measured)

@@ -1,9 +1,11 @@
-"""The rules: which threshold is held against which signal, and the first one a file breaks."""
+"""The rules: which threshold is held against which signal, and the first one that a file breaks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from midspan.data.filters.signals import Signals
-from midspan.recipe.schema import FilterConfig
+from midspan.recipe.filter_presets import PRESETS
+from midspan.recipe.filters import FilterConfig, Thresholds
 
 
 @dataclass(frozen=True)
@@ -14,38 +16,95 @@ class Rule:
     threshold: str
     signal: str
 
-    def breaks(self, value: float, limit: float) -> bool:
-        """Whether a signal of this value is beyond the limit."""
+    @property
+    def is_switch(self) -> bool:
+        """Whether the threshold is not a number but says to drop what has the signal."""
+        return self.threshold.startswith("drop_")
+
+    def breaks(self, value: Any, limit: Any) -> bool:
+        """Whether a signal of this value is beyond the limit; what was not measured breaks nothing."""
+        if value is None or limit is None:
+            return False
         if self.threshold.startswith("min_"):
-            return value < limit
+            return bool(value < limit)
         if self.threshold.startswith("max_"):
-            return value > limit
+            return bool(value > limit)
         return bool(limit and value)
 
-    def detail(self, value: float, limit: float) -> str:
+    def detail(self, value: Any, limit: Any) -> str:
         """The signal beside its limit, as "max_line_length 3,210 > 1,000"."""
-        if self.threshold.startswith("drop_"):
-            return self.signal
+        if self.is_switch:
+            return f"{self.signal}: {value}" if isinstance(value, str) else self.signal
         return f"{self.signal} {value:,} {'<' if self.threshold.startswith('min_') else '>'} {limit:,}"
 
+    def loosest(self, limits: list[Any]) -> Any:
+        """The one limit that forbids only what all of these forbid."""
+        if None in limits:
+            return None
+        return max(limits) if self.threshold.startswith("max_") else min(limits)
 
-RULES = (
+
+CHEAP_RULES = (
     Rule("too_small", "min_bytes", "bytes"),
     Rule("too_large", "max_bytes", "bytes"),
-    Rule("too_many_lines", "max_lines", "lines"),
     Rule("generated", "drop_generated", "generated"),
+    Rule("vendored", "drop_vendored", "vendored"),
+    Rule("fixture", "drop_fixtures", "fixture"),
+    Rule("xml", "drop_xml", "xml"),
+    Rule("too_small", "min_characters", "characters"),
+    Rule("too_large", "max_characters", "characters"),
+    Rule("few_lines", "min_lines", "lines"),
+    Rule("too_many_lines", "max_lines", "lines"),
     Rule("long_line", "max_line_length", "max_line_length"),
+    Rule("short_lines", "min_mean_line_length", "mean_line_length"),
     Rule("long_mean_line", "max_mean_line_length", "mean_line_length"),
     Rule("few_letters", "min_alphabetic_share", "alphabetic_share"),
+    Rule("few_letters", "min_visible_alphabetic_share", "visible_alphabetic_share"),
+    Rule("few_letters", "min_alphanumeric_share", "alphanumeric_share"),
+    Rule("many_digits", "max_visible_digit_share", "visible_digit_share"),
+    Rule("much_whitespace", "max_whitespace_share", "whitespace_share"),
+    Rule("broken_characters", "max_replacement_share", "replacement_share"),
     Rule("encoded_data", "max_encoded_share", "encoded_share"),
     Rule("encoded_data", "max_encoded_run", "longest_encoded"),
 )
-"""In the order in which they are tried."""
+DEAR_RULES = (
+    Rule("few_words", "min_words", "words"),
+    Rule("short_words", "min_mean_word_length", "mean_word_length"),
+    Rule("long_words", "max_mean_word_length", "mean_word_length"),
+    Rule("repetition", "min_unique_word_share", "unique_word_share"),
+    Rule("few_comments", "min_comment_share", "comment_share"),
+    Rule("mostly_comments", "max_comment_share", "comment_share"),
+    Rule("mostly_strings", "max_string_share", "string_share"),
+    Rule("long_words", "max_long_word_share", "long_word_share"),
+    Rule("mostly_strings", "max_long_string_share", "long_string_share"),
+    Rule("hexadecimal", "max_hex_share", "hex_share"),
+    Rule("unfinished", "max_todo_share", "todo_share"),
+    Rule("little_logic", "max_assert_share", "assert_share"),
+    Rule("little_logic", "max_print_share", "print_share"),
+    Rule("little_logic", "max_import_share", "import_share"),
+    Rule("little_logic", "max_pass_share", "pass_share"),
+    Rule("little_logic", "max_function_share", "function_share"),
+    Rule("little_logic", "max_no_logic_share", "no_logic_share"),
+    Rule("little_logic", "drop_without_assignment", "without_assignment"),
+    Rule("data", "max_data_share", "data_share"),
+    Rule("repetition", "max_duplicate_line_share", "duplicate_line_share"),
+    Rule("repetition", "max_top_2gram_share", "top_2gram_share"),
+    Rule("repetition", "max_top_3gram_share", "top_3gram_share"),
+    Rule("repetition", "max_top_4gram_share", "top_4gram_share"),
+    Rule("repetition", "max_duplicate_5gram_share", "duplicate_5gram_share"),
+    Rule("repetition", "max_duplicate_6gram_share", "duplicate_6gram_share"),
+    Rule("repetition", "max_duplicate_10gram_share", "duplicate_10gram_share"),
+    Rule("little_text", "min_text_share", "text_share"),
+    Rule("little_text", "min_text_characters", "text_characters"),
+    Rule("parse_errors", "max_parse_errors", "parse_errors"),
+)
+RULES = CHEAP_RULES + DEAR_RULES
+"""In the order in which they are tried; the signals of the dear ones are measured only behind the gate."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a file is dropped: the rule's reason, and `detail`, the signal beside its threshold."""
+    """Why a file is dropped: a reason for the tally, and `detail`, what exactly was found."""
 
     reason: str
     detail: str = ""
@@ -55,17 +114,38 @@ class Filters:
     """The rules in force for each language, ready to be tried on many files."""
 
     def __init__(self, config: FilterConfig) -> None:
-        self._config = config
-        self._limits: dict[str, list[tuple[Rule, float]]] = {}
+        self.config = config
+        self._limits: dict[str, list[tuple[Rule, Any]]] = {}
 
-    def drop(self, signals: Signals, language: str) -> Refusal | None:
+    def drop(self, signals: Mapping[str, Any], language: str) -> Refusal | None:
         """The first rule that a file in `language` breaks, None if it may stay."""
         if language not in self._limits:
-            thresholds = self._config.of(language)
+            thresholds = self.config.of(language)
             limits = ((rule, getattr(thresholds, rule.threshold)) for rule in RULES)
             self._limits[language] = [(rule, limit) for rule, limit in limits if limit is not None]
         for rule, limit in self._limits[language]:
-            value = getattr(signals, rule.signal)
+            value = signals.get(rule.signal)
             if rule.breaks(value, limit):
                 return Refusal(rule.reason, rule.detail(value, limit))
         return None
+
+
+def gate(config: FilterConfig) -> FilterConfig:
+    """The loosest limits on the cheap signals that the recipe or a rule set has, and whether to parse.
+
+    Switches are not among them: whether generated files are dropped is a choice that should not need reading again.
+    """
+    configs = [config, *(FilterConfig.model_validate({"preset": preset}) for preset in PRESETS)]
+    names = sorted({name for each in configs for name in each.languages})
+    common = _loosest([each.of("") for each in configs])
+    languages = {name: _loosest([each.of(name) for each in configs]) for name in names}
+    return FilterConfig.model_validate(common | {"languages": languages, "parse": config.parse})
+
+
+def _loosest(thresholds: list[Thresholds]) -> dict[str, Any]:
+    return {
+        rule.threshold: rule.loosest([getattr(each, rule.threshold) for each in thresholds])
+        if rule in CHEAP_RULES and not rule.is_switch
+        else None
+        for rule in RULES
+    }
