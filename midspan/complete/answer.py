@@ -15,6 +15,7 @@ def answer(suggestion: Suggestion, model: str, explain: bool) -> dict[str, Any]:
         "logprob": suggestion.logprob,
         "stop_reason": suggestion.stop_reason,
         "dropped": suggestion.dropped,
+        "source": suggestion.source,
         "timings": asdict(suggestion.timings),
         "usage": {
             "prompt_tokens": suggestion.prompt_tokens,

@@ -9,6 +9,8 @@ from midspan.engine.protocol import StopReason
 from midspan.prompt.build import Prompt
 
 Caret = Literal["auto", "line", "block"]
+Source = Literal["engine", "memory", "in_flight"]
+"""Where a suggestion comes from: it was made for this request, remembered, or being made for an earlier one."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Suggestion:
     The text takes the place of the `replace` characters right behind the caret, on its line; nearly always none.
     `logprob` is the mean over the generated tokens, 0 if there are none; `confidence` the probability that the
     suggestion is right. `steps` says what each step did. `alternatives` are the other candidates, the best first, none
-    of them empty.
+    of them empty. `source` is where the suggestion comes from; tokens and times count what this request cost.
     """
 
     text: str
@@ -82,3 +84,4 @@ class Suggestion:
     replace: int = 0
     confidence: float = 0.0
     alternatives: "tuple[Suggestion, ...]" = ()
+    source: Source = "engine"

@@ -26,6 +26,7 @@ class Entry:
     revision: str
     licence: str
     licence_evidence: str
+    licence_confidence: float
     bytes: int
     sha256: str
     source_sha256: str

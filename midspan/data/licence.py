@@ -205,15 +205,17 @@ class LicenceFinder:
     def declared(self, declaration: Declaration) -> Licence:
         """The licence that package metadata declares."""
         if declaration.expression:
-            return _found(normalise(declaration.expression), f"{declaration.origin} License-Expression", 1.0)
+            evidence = declaration.origin or "package metadata License-Expression"
+            return _found(normalise(declaration.expression), evidence, 1.0)
         if declaration.files:
             names = ", ".join(text.name for text in declaration.files)
             return self._of_texts(declaration.files, f"package licence file {names}")
+        evidence = declaration.origin or "package metadata License"
         if stated := normalise(declaration.name):
-            return Licence(stated, f"{declaration.origin} License", NAMED)
+            return Licence(stated, evidence, NAMED)
         name = _plain(declaration.name)
         if name in _NAMES:
-            return Licence(_NAMES[name], f"{declaration.origin} License", GUESSED if name in _LOOSE else NAMED)
+            return Licence(_NAMES[name], evidence, GUESSED if name in _LOOSE else NAMED)
         plain = [_plain(classifier.rpartition("::")[2]) for classifier in declaration.classifiers]
         classified = join([_NAMES.get(name, "") for name in plain if name and name != "dfsg"])
         return Licence(classified, "package classifier", GUESSED) if classified else UNKNOWN

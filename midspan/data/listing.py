@@ -44,7 +44,7 @@ def list_candidates(config: DataConfig, refused: OptOut, drops: Drops) -> Listin
         listing.skipped.update(project.skipped)
         licences = finder.by_directory(project)
         for file in _capped(project, config, refused, drops):
-            licence = licences[file.path.rpartition("/")[0]]
+            licence = finder.declared(file.declared) if file.declared else licences[file.path.rpartition("/")[0]]
             listing.candidates.append(
                 Candidate(
                     project=project.name,

@@ -23,10 +23,11 @@ import pyarrow.parquet as pq
 
 from midspan.data.corpus import CORPUS_FILE, SPLITS
 from midspan.data.drops import DROPPED_FILE, Drops, write_drops
-from midspan.data.duplicates import exact_duplicates, near_duplicates
+from midspan.data.duplicates import find_clusters
 from midspan.data.entries import Entry, entries, tables
 from midspan.data.filters.rules import Filters, Refusal, gate
 from midspan.data.filters.signals import Signals
+from midspan.data.forks import Kinship, families, related_projects
 from midspan.data.licence import is_permissive
 from midspan.data.listing import Listing, list_candidates
 from midspan.data.opt_out import read_opt_out
@@ -34,7 +35,7 @@ from midspan.data.read import FILE_FIELDS, read_parts
 from midspan.data.report import build_report
 from midspan.data.split import split_projects
 from midspan.errors import MidspanError
-from midspan.recipe.schema import DataConfig
+from midspan.recipe.schema import DataConfig, DuplicateConfig
 from midspan.recipe.stage import Metrics, StageContext
 from midspan.syntax.languages import LANGUAGES
 
@@ -69,20 +70,14 @@ def run(context: StageContext) -> Metrics:
             kept.append(entry)
     if not kept:
         raise _nothing_left(drops, listing)
-    for reason, find in (
-        ("exact_duplicate", exact_duplicates),
-        ("near_duplicate", lambda among: near_duplicates(parts, among, config.duplicates)),
-    ):
-        context.progress.log(f"data: looking for {reason}s among {len(kept):,} files".replace("_", " "))
-        dropped = find(kept)
-        for entry in kept:
-            if entry.row in dropped:
-                drops.add(entry, reason)
-        kept = [entry for entry in kept if entry.row not in dropped]
+    context.progress.log(f"data: looking for duplicates among {len(kept):,} files")
+    clusters = find_clusters(parts, kept, config.duplicates, context.resume)
+    kinships = related_projects(kept, clusters, config.duplicates.fork_share)
+    kept = drop_duplicates(kept, clusters, kinships, config.duplicates, drops)
     sizes: Counter[str] = Counter()
     for entry in kept:
         sizes[entry.project] += entry.bytes
-    splits = split_projects(sizes, context.recipe.seed, config.valid_share, config.test_share)
+    splits = split_projects(sizes, context.recipe.seed, config.valid_share, config.test_share, families(kinships))
     write_corpus(parts, [entry.row for entry in kept], splits, context.work / CORPUS_FILE)
     write_drops(drops, parts, context.work / DROPPED_FILE)
     report = build_report(context.work / CORPUS_FILE, listing, drops)
@@ -106,6 +101,34 @@ def refusal(entry: Entry, signals: Signals, tier: str, filters: Filters) -> Refu
     if not is_permissive(entry.licence, tier):
         return Refusal("licence_not_permissive" if entry.licence else "licence_unknown", entry.licence_evidence)
     return filters.drop(signals, entry.language)
+
+
+def drop_duplicates(
+    entries: Sequence[Entry],
+    clusters: Sequence[Sequence[Entry]],
+    kinships: Sequence[Kinship],
+    config: DuplicateConfig,
+    drops: Drops,
+) -> list[Entry]:
+    """Leave the best of each cluster, after the forks if they are to go: a text only a fork has goes with it."""
+    reasons: dict[int, tuple[str, str]] = {}
+    if config.forks == "drop":
+        forks = {kinship.project: kinship for kinship in kinships}
+        for entry in entries:
+            if fork := forks.get(entry.project):
+                detail = f"{fork.shared:,} of {fork.files:,} files also stand in {fork.other}"
+                reasons[entry.row] = ("fork", detail)
+    for cluster in clusters:
+        left = [entry for entry in cluster if entry.row not in reasons]
+        texts = {entry.normal_sha256 for entry in left[:1]}
+        for entry in left[1:]:
+            reason = "exact_duplicate" if entry.normal_sha256 in texts else "near_duplicate"
+            reasons[entry.row] = (reason, f"of {left[0].project}/{left[0].path}")
+            texts.add(entry.normal_sha256)
+    for entry in entries:
+        if entry.row in reasons:
+            drops.add(entry, *reasons[entry.row])
+    return [entry for entry in entries if entry.row not in reasons]
 
 
 def prune(folder: Path, parts: Sequence[Path]) -> None:

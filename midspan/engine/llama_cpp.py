@@ -1,8 +1,11 @@
 """Embedded inference: llama.cpp in a supervised child process, spoken to over loopback HTTP.
 
-A crash of llama.cpp (out of memory, a broken model) costs the requests then running, never the caller: they fail with
-an EngineError and the next request starts a new child. Closing a stream closes its connection, which llama.cpp notices
-within one decoded token. Prompts with a common beginning reuse llama.cpp's KV cache.
+A crash or a hang of llama.cpp (out of memory, a broken model) costs the requests then running, never the caller: they
+fail with an EngineError and a new child is started (see `supervisor`).
+
+Closing a stream closes its connection. llama.cpp notices that when it writes the next event, so it is made to write one
+after every batch of the prompt as after every token, and a batch is small enough to be done in about 30 ms. What a
+smaller batch costs: see `batch_tokens`. Prompts with a common beginning reuse llama.cpp's KV cache.
 """
 
 import asyncio
@@ -18,7 +21,7 @@ import httpx
 from midspan.engine.assemble import Assembler, StartMismatch, stream_healed
 from midspan.engine.events import event_data
 from midspan.engine.grammar import starting_with
-from midspan.engine.llama_cpp_process import Child, Settings, ended, start
+from midspan.engine.llama_cpp_process import Child, Settings
 from midspan.engine.protocol import (
     EngineError,
     GenerateRequest,
@@ -28,6 +31,7 @@ from midspan.engine.protocol import (
     collect,
     token_room,
 )
+from midspan.engine.supervisor import Patience, Supervisor
 from midspan.errors import MidspanError
 from midspan.prompt.formats import Format
 from midspan.prompt.tokenizer import Tokenizer
@@ -36,6 +40,10 @@ from midspan.recipe.schema import PromptConfig
 STOP_REASONS: dict[str, StopReason] = {"eos": "end", "limit": "length", "word": "stop"}
 EXIT_SECONDS = 2.0
 """How long a broken connection waits for the news that the child has ended."""
+BATCH_WORK = 1.2e9
+"""Bytes of weights times tokens that two cores compute in about 30 ms."""
+SMALLEST_BATCH, LARGEST_BATCH = 8, 512
+DEFAULT_PATIENCE = Patience()
 
 
 class LlamaCppEngine:
@@ -48,14 +56,12 @@ class LlamaCppEngine:
         format: Format,
         prompt_config: PromptConfig,
         settings: Settings,
+        patience: Patience,
     ) -> None:
         self.name, self.tokenizer, self.format, self.prompt_config = name, tokenizer, format, prompt_config
         self.context_length = settings.context_length
-        self._settings = settings
         self._control_ids = {tokenizer.special(special) for special in tokenizer.specials}
-        self._child: Child | None = None
-        self._starting = asyncio.Lock()
-        self._closed = False
+        self._supervisor = Supervisor(settings, self._ask, patience)
         # Connections are not used twice: llama.cpp may close one just as the next request is written to it.
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(None, connect=5.0), trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
@@ -72,44 +78,31 @@ class LlamaCppEngine:
     async def prefill(self, request: GenerateRequest) -> None:
         """Read the prompt; see `Engine.prefill`."""
         body = self._body(replace(request, max_tokens=1, starts_with="")) | {"n_predict": 0}
-        child = await self._running_child()
-        async with aclosing(self._events(child, body)) as events:
+        async with aclosing(self._events(request.document, body)) as events:
             async for _ in events:
                 pass
 
     async def close(self) -> None:
         """End the child process."""
-        self._closed = True
         await self._client.aclose()
-        async with self._starting:
-            if self._child is not None:
-                await self._child.stop()
+        await self._supervisor.close()
 
     async def ready(self) -> None:
         """Make sure the child runs with the model loaded. Raises EngineError if it cannot be started."""
-        await self._running_child()
+        await self._supervisor.child()
 
     @property
     def process_id(self) -> int | None:
         """The child's process id while it runs."""
-        return self._child.process.pid if self._child is not None and self._child.alive else None
-
-    async def _running_child(self) -> Child:
-        async with self._starting:
-            if not self._closed and (self._child is None or not self._child.alive):
-                self._child = await start(self._settings)
-            if self._closed or self._child is None:
-                raise EngineError("the engine is closed")
-            return self._child
+        return self._supervisor.process_id
 
     async def _stream_once(self, request: GenerateRequest) -> Stream:
         """One request to llama.cpp. Raises StartMismatch before the first delta if the healed text did not come."""
         body = self._body(request)
-        child = await self._running_child()
         assembler = Assembler(request)
         event: dict[str, Any] = {}
         reason: StopReason | None = None
-        async with aclosing(self._events(child, body)) as events:
+        async with aclosing(self._events(request.document, body)) as events:
             async for event in events:
                 if self._control_ids.intersection(event["tokens"]):
                     reason = "end"
@@ -152,6 +145,7 @@ class LlamaCppEngine:
             "cache_prompt": request.reuse_cache,
             "return_tokens": True,
             "timings_per_token": True,
+            "return_progress": True,
             "stream": True,
         }
         if request.starts_with:
@@ -160,11 +154,25 @@ class LlamaCppEngine:
             body["grammar"] = starting_with(request.starts_with)
         return body
 
-    async def _events(self, child: Child, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """The server-sent events of one `/completion`; the connection closes with the generator."""
+    async def _events(self, document: str, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The events of one `/completion` that bring tokens or the end; the connection closes with the generator."""
+        child = await self._supervisor.child()
+        # Left to itself llama.cpp takes the slot with the most alike prompt, and prompts of one project begin alike.
+        slot = child.slots.claim(document)
+        try:
+            with self._supervisor.request() as heard:
+                async with aclosing(self._answer(child, body | {"id_slot": slot})) as events:
+                    async for event in events:
+                        heard()
+                        if "prompt_progress" not in event:
+                            yield event
+        finally:
+            child.slots.release(slot)
+
+    async def _answer(self, child: Child, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         try:
             async with self._client.stream(
-                "POST", f"{child.address}/completion", json=body, headers={"Authorization": f"Bearer {child.key}"}
+                "POST", f"{child.address}/completion", json=body, headers=_authorization(child)
             ) as response:
                 if response.status_code != httpx.codes.OK:
                     raise _refusal(json.loads(await response.aread()))
@@ -176,6 +184,23 @@ class LlamaCppEngine:
                         yield event
         except httpx.TransportError as error:
             raise await _lost(child) from error
+
+    async def _ask(self, child: Child) -> None:
+        """Have the main loop of llama.cpp answer, between two batches."""
+        (await self._client.get(f"{child.address}/slots", headers=_authorization(child))).raise_for_status()
+
+
+def _authorization(child: Child) -> dict[str, str]:
+    return {"Authorization": f"Bearer {child.key}"}
+
+
+def batch_tokens(weight_bytes: int) -> int:
+    """Tokens of a prompt computed at once by a model of this size, so that two cores need about 30 ms: a power of two.
+
+    Measured on 2 cores against batches of 512: see docs/benchmarks.md, "Cancellation".
+    """
+    fitting = max(1, int(BATCH_WORK / max(1, weight_bytes)))
+    return min(LARGEST_BATCH, max(SMALLEST_BATCH, 1 << (fitting.bit_length() - 1)))
 
 
 def _refusal(answer: dict[str, Any]) -> MidspanError | StartMismatch:
@@ -196,7 +221,7 @@ async def _lost(child: Child) -> EngineError:
     except TimeoutError:
         return EngineError("the connection to llama.cpp broke", "send the request again")
     return EngineError(
-        f"llama.cpp stopped while it was working: {ended(child.process.returncode)}",
+        f"llama.cpp stopped while it was working: {child.end}",
         "send the request again: it starts anew",
     )
 
@@ -211,14 +236,15 @@ async def open_llama_cpp(
     context_length: int,
     threads: int | None = None,
     slots: int = 1,
+    patience: Patience = DEFAULT_PATIENCE,
 ) -> LlamaCppEngine:
     """Open a GGUF file: starts the child and waits until the model is loaded.
 
     `context_length` is in tokens for each of `slots` generations that may run side by side. Raises
     EngineError if llama.cpp cannot load the file.
     """
-    settings = Settings(str(model), context_length, slots, threads)
-    engine = LlamaCppEngine(name, tokenizer, format, prompt_config, settings)
+    settings = Settings(str(model), context_length, slots, threads, batch_tokens(model.stat().st_size))
+    engine = LlamaCppEngine(name, tokenizer, format, prompt_config, settings, patience)
     try:
         await engine.ready()
     except BaseException:

@@ -1,4 +1,4 @@
-"""Supervision of the llama.cpp child process: start, readiness, end."""
+"""The llama.cpp child process: start, readiness, end."""
 
 import asyncio
 import json
@@ -10,30 +10,39 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from midspan.engine.protocol import EngineError
+from midspan.engine.slots import Slots
 
 WORKER = Path(__file__).with_name("llama_cpp_worker.py")
 STOP_SECONDS = 5.0
+LOAD_SECONDS = 600
+"""Longest wait for a model to be loaded: tens of gigabytes from a slow disk take minutes."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the child is told. `context_length` is per slot; `cache_mib` bounds the memory for prompts set aside."""
+    """What the child is told. `context_length` is per slot; `cache_mib` bounds the memory for prompts set aside.
+
+    `batch_tokens` are computed at once while a prompt is read; between batches requests begin and end.
+    """
 
     model: str
     context_length: int
     slots: int = 1
     threads: int | None = None
+    batch_tokens: int = 512
     cache_mib: int = 512
     flash_attention: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class Child:
-    """A running child that has loaded its model."""
+    """A child that has loaded its model. `fault` says why it was killed, if it was killed for a reason of ours."""
 
     process: asyncio.subprocess.Process
     address: str
     key: str
+    slots: Slots
+    fault: str = ""
 
     @property
     def alive(self) -> bool:
@@ -50,6 +59,11 @@ class Child:
             await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
         except TimeoutError:
             await _kill(self.process)
+
+    @property
+    def end(self) -> str:
+        """How it ended, in words."""
+        return self.fault or _ended(self.process.returncode)
 
 
 async def start(settings: Settings) -> Child:
@@ -71,7 +85,8 @@ async def start(settings: Settings) -> Child:
         try:
             assert process.stdin is not None and process.stdout is not None
             process.stdin.write(json.dumps({**asdict(settings), "key": key}).encode() + b"\n")
-            line = await process.stdout.readline()
+            async with asyncio.timeout(LOAD_SECONDS):
+                line = await process.stdout.readline()
             if not line:
                 await process.wait()
                 log.seek(0)
@@ -79,10 +94,15 @@ async def start(settings: Settings) -> Child:
                     f"llama.cpp cannot load {settings.model}: {_reason(log.read(), process.returncode)}",
                     "check that the file is a whole GGUF model that fits in memory",
                 )
-        except BaseException:
+        except BaseException as error:
             await asyncio.shield(_kill(process))
+            if isinstance(error, TimeoutError):
+                raise EngineError(
+                    f"llama.cpp did not load {settings.model} within {LOAD_SECONDS} s",
+                    "see what the machine waits for",
+                ) from None
             raise
-    return Child(process, json.loads(line)["address"], key)
+    return Child(process, json.loads(line)["address"], key, Slots(settings.slots))
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
@@ -97,10 +117,10 @@ def _reason(log: bytes, returncode: int | None) -> str:
         _, marker, message = line.partition(" E ")
         if marker:
             return message.partition(": ")[2] or message
-    return ended(returncode)
+    return _ended(returncode)
 
 
-def ended(returncode: int | None) -> str:
+def _ended(returncode: int | None) -> str:
     """How a process ended, in words."""
     if returncode is not None and returncode < 0:
         return f"its process was ended by {signal.Signals(-returncode).name}"

@@ -40,6 +40,7 @@ def main() -> None:
     params.model.path = settings["model"]
     params.n_ctx = settings["context_length"] * settings["slots"]
     params.n_parallel = settings["slots"]
+    params.n_batch = settings["batch_tokens"]
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [settings["key"]]

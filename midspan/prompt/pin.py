@@ -89,7 +89,7 @@ class Pin:
             and prefix.startswith(self.above)
             and suffix.endswith(self.below)
             and abs(prefix.count("\n") - self.line) <= SPOT_LINES
-            and _same_elsewhere(self.files, files, purpose.path)
+            and same_elsewhere(self.files, files, purpose.path)
         )
 
     def moved(self, files: Mapping[str, File] | None, start: int, prefix: str) -> "Pin":
@@ -121,7 +121,7 @@ class Pins:
                 del self._by_path[next(iter(self._by_path))]
 
 
-def _same_elsewhere(one: Mapping[str, File] | None, other: Mapping[str, File] | None, path: str) -> bool:
+def same_elsewhere(one: Mapping[str, File] | None, other: Mapping[str, File] | None, path: str) -> bool:
     """Whether two projects have the same files, that at `path` aside; None is no project."""
     if one is other:
         return True

