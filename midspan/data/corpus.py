@@ -19,7 +19,10 @@ SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Document:
-    """One file of the corpus. `path` is posix and relative to the project, `sha256` the hash of `text` as UTF-8."""
+    """One file of the corpus. `path` is posix and relative to the project, `sha256` the hash of `text` as UTF-8.
+
+    `repeats` is how many times an epoch of pre-training shows it (see `data.mix`).
+    """
 
     project: str
     path: str
@@ -29,6 +32,7 @@ class Document:
     source: str
     sha256: str
     split: str
+    repeats: float = 1.0
 
 
 def documents(stage_dir: Path, split: str) -> Iterator[Document]:

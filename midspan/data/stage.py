@@ -5,7 +5,8 @@ The way of a file, cheap steps before dear ones:
 1. Sources are listed; opt-out, language, size and the cap on a project drop files unread.
 2. What is left is read in resumable parts (`read`): text redacted, licence, signals. The parts stay beside the run in
    `.parts`, named by what they hold, until a build no longer uses them: a threshold that changes reads nothing again.
-3. Over the stored columns: licence policy and filters, then duplicates, then the split by project.
+3. Over the stored columns: licence policy and filters, then duplicates, then the split by project
+   and the mix.
 4. The corpus is written, and a report of what happened to whom and why.
 
 Reading and writing hold the text of one part at a time, the search for near duplicates that of its candidates. The same
@@ -14,7 +15,7 @@ files, settings and seed give the same bytes.
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,19 +31,22 @@ from midspan.data.filters.signals import Signals
 from midspan.data.forks import Kinship, families, related_projects
 from midspan.data.licence import is_permissive
 from midspan.data.listing import Listing, list_candidates
+from midspan.data.mix import Group, repeats
 from midspan.data.opt_out import read_opt_out
 from midspan.data.read import FILE_FIELDS, read_parts
 from midspan.data.report import build_report
 from midspan.data.split import split_projects
 from midspan.errors import MidspanError
-from midspan.recipe.schema import DataConfig, DuplicateConfig
+from midspan.recipe.schema import DataConfig, DuplicateConfig, MixConfig
 from midspan.recipe.stage import Metrics, StageContext
 from midspan.syntax.languages import LANGUAGES
 
 REPORT_FILE = "report.json"
 PARTS = ".parts"
 ROW_GROUP = 1_024
-CORPUS_SCHEMA = pa.schema([*FILE_FIELDS, pa.field("text", pa.string()), pa.field("split", pa.string())])
+CORPUS_SCHEMA = pa.schema(
+    [*FILE_FIELDS, pa.field("text", pa.string()), pa.field("split", pa.string()), pa.field("repeats", pa.float64())]
+)
 
 
 def run(context: StageContext) -> Metrics:
@@ -78,7 +82,7 @@ def run(context: StageContext) -> Metrics:
     for entry in kept:
         sizes[entry.project] += entry.bytes
     splits = split_projects(sizes, context.recipe.seed, config.valid_share, config.test_share, families(kinships))
-    write_corpus(parts, [entry.row for entry in kept], splits, context.work / CORPUS_FILE)
+    write_corpus(parts, kept, splits, config.mix, context.work / CORPUS_FILE)
     write_drops(drops, parts, context.work / DROPPED_FILE)
     report = build_report(context.work / CORPUS_FILE, listing, drops)
     text = json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False)
@@ -141,27 +145,43 @@ def prune(folder: Path, parts: Sequence[Path]) -> None:
 
 def check_languages(config: DataConfig) -> None:
     """Raise MidspanError if the recipe names a language that does not exist."""
-    for key, names in ("data.languages", config.languages), ("data.filters.languages", config.filters.languages):
+    named = {
+        "data.languages": config.languages,
+        "data.filters.languages": config.filters.languages,
+        "data.mix.languages": config.mix.languages,
+    }
+    for key, names in named.items():
         if unknown := sorted(set(names) - set(LANGUAGES)):
             raise MidspanError(
                 f"{key}: unknown language {', '.join(unknown)}", f"known are {', '.join(sorted(LANGUAGES))}"
             )
 
 
-def write_corpus(parts: Sequence[Path], rows: Sequence[int], splits: dict[str, str], path: Path) -> None:
-    """Write the kept rows, sorted by (split, project, path), in row groups of `ROW_GROUP`.
+def write_corpus(
+    parts: Sequence[Path], entries: Sequence[Entry], splits: Mapping[str, str], config: MixConfig, path: Path
+) -> None:
+    """Write the files of `entries`, sorted by (split, project, path), in row groups of `ROW_GROUP`.
 
     The parts are in the order of (project, path), so one pass per split gives the order without holding the corpus.
+    Only what is trained on is mixed: files of the other splits count once.
     """
-    wanted = pa.array(rows, pa.int64())
-    columns = [name for name in CORPUS_SCHEMA.names if name != "split"]
+    trained: Counter[Group] = Counter()
+    for entry in entries:
+        if splits[entry.project] == "train":
+            trained[Group(entry.source, entry.language)] += entry.bytes
+    shown = repeats(trained, config)
+    wanted = pa.array([entry.row for entry in entries], pa.int64())
+    columns = [name for name in CORPUS_SCHEMA.names if name not in ("split", "repeats")]
     with pq.ParquetWriter(path, CORPUS_SCHEMA, compression="zstd") as writer:
         pending = CORPUS_SCHEMA.empty_table()
         for split in sorted(SPLITS):
             names = pa.array([name for name, each in splits.items() if each == split], pa.string())
             for table in tables(parts, wanted, columns):
                 table = table.filter(pc.is_in(table["project"], value_set=names))
+                groups = zip(table["source"].to_pylist(), table["language"].to_pylist(), strict=True)
+                times = [shown[Group(*group)] if split == "train" else 1.0 for group in groups]
                 table = table.append_column("split", pa.array([split] * len(table), pa.string()))
+                table = table.append_column("repeats", pa.array(times, pa.float64()))
                 pending = pa.concat_tables([pending, table.select(CORPUS_SCHEMA.names).cast(CORPUS_SCHEMA)])
                 while len(pending) >= ROW_GROUP:
                     writer.write_table(pending.slice(0, ROW_GROUP).combine_chunks(), row_group_size=ROW_GROUP)

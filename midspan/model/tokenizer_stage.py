@@ -1,6 +1,7 @@
 """Stage `tokenizer`: learn the vocabulary from the training split and say how well it packs held-out text."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 
 from midspan.data.corpus import Document, documents
@@ -18,13 +19,23 @@ def by_content(found: Iterable[Document]) -> list[Document]:
 
 
 def sample(found: Iterable[Document], limit: int) -> Iterator[str]:
-    """Texts until `limit` bytes are reached; the text that passes it is the last."""
+    """Texts until `limit` bytes are reached; the text that passes it is the last.
+
+    Each document comes once at most, those that the mix repeats sooner: they are drawn without replacement with
+    `repeats` as weights (Efraimidis and Spirakis 2006), their hashes as the random numbers.
+    """
     used = 0
-    for document in by_content(found):
+    drawn = [(_draw(document), document) for document in by_content(found) if document.repeats]
+    for _, document in sorted(drawn, key=lambda each: each[0]):
         if used >= limit:
             return
         used += len(document.text.encode())
         yield document.text
+
+
+def _draw(document: Document) -> float:
+    """An exponential variate of rate `repeats` that grows with the hash."""
+    return -math.log1p(-int(document.sha256[:13], 16) / 16**13) / document.repeats
 
 
 def run(context: StageContext) -> Metrics:

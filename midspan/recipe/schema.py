@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from midspan.recipe.filters import FilterConfig
-from midspan.recipe.section import Positive, PositiveFloat, Section, Share
+from midspan.recipe.section import NotNegative, Positive, PositiveFloat, Section, Share
 from midspan.recipe.sources import EnvironmentSource, Source
 
 
@@ -26,8 +26,23 @@ class DuplicateConfig(Section):
     """Related projects are in the same split, or all but the largest are dropped."""
 
 
+class MixConfig(Section):
+    """What pre-training and the tokenizer see more or less often than it stands in the corpus (`midspan.data.mix`)."""
+
+    epochs: dict[str, NotNegative] = Field(default={})
+    """Epochs of a source, by its kind (`environment`) or its full name as in the report (`folder:~/code`)."""
+    languages: dict[str, NotNegative] = Field(default={})
+    """Weights of languages, 1 where none is given."""
+    temperature: Annotated[float, Field(ge=1.0)] = 1.0
+    """1 keeps the languages' natural shares, larger values bring small ones up."""
+    natural_share: Share | None = None
+    """Share of natural language in the bytes shown; not set, it is what the corpus has."""
+    max_repeats: Annotated[float, Field(ge=1.0)] = 4.0
+    """No language is shown more than this many times as often as its source."""
+
+
 class DataConfig(Section):
-    """Sources, licence policy, filters, duplicates and the split by project."""
+    """Sources, licence policy, filters, duplicates, the split by project and the mix."""
 
     sources: tuple[Source, ...] = (EnvironmentSource(kind="environment"),)
     languages: tuple[str, ...] = ()
@@ -44,6 +59,7 @@ class DataConfig(Section):
     `midspan.data.opt_out`."""
     filters: FilterConfig = FilterConfig()
     duplicates: DuplicateConfig = DuplicateConfig()
+    mix: MixConfig = MixConfig()
 
 
 class TokenizerConfig(Section):

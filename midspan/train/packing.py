@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from midspan.data.corpus import Document
+from midspan.data.mix import occurrences
 from midspan.errors import MidspanError
 from midspan.fim.split import document_rng, random_split
 from midspan.prompt.build import fim_document
@@ -38,6 +39,21 @@ Row = list[Segment]
 def shuffled(documents: Iterable[Document], seed: int, epoch: int) -> list[Document]:
     """A fixed random order: by a hash of seed, epoch and document, whatever order they come in."""
     return sorted(documents, key=lambda document: _shuffle_key(seed, epoch, document))
+
+
+def shuffled_mix(documents: Iterable[Document], seed: int, epoch: int) -> list[tuple[int, Document]]:
+    """The same for an epoch of the mix: (number, document), numbering each document's occurrences over all epochs."""
+    found = [
+        (number, document)
+        for document in documents
+        for number in occurrences(document.repeats, epoch, _phase(document))
+    ]
+    return sorted(found, key=lambda each: _shuffle_key(seed, *each))
+
+
+def _phase(document: Document) -> float:
+    digest = hashlib.sha256(f"phase\0{document_id(document)}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32
 
 
 def _shuffle_key(seed: int, epoch: int, document: Document) -> bytes:
@@ -61,7 +77,7 @@ def pretrain_rows(
     document_mask: bool,
 ) -> Iterator[Row]:
     """`rows` full rows of `width` tokens, from as many epochs as that takes. Raises MidspanError without documents."""
-    if not any(document.text for document in documents):
+    if not any(document.text and document.repeats for document in documents):
         raise MidspanError("the training split holds no text", "add sources to [data]")
     made, row, room = 0, Row(), width
     for document in pieces(documents, tokenizer, format, fim, seed):
@@ -81,10 +97,10 @@ def pretrain_rows(
 def pieces(
     documents: Sequence[Document], tokenizer: Tokenizer, format: Format, fim: FimConfig, seed: int
 ) -> Iterator["DocumentPieces"]:
-    """The documents of epoch 0, 1, 2, ... without end."""
+    """The documents of epoch 0, 1, 2, ... of the mix without end; every occurrence of one is cut anew."""
     for epoch in count():
-        for document in shuffled(documents, seed, epoch):
-            rng = document_rng(seed, epoch, document_id(document))
+        for number, document in shuffled_mix(documents, seed, epoch):
+            rng = document_rng(seed, number, document_id(document))
             yield DocumentPieces(document.text, tokenizer, format, fim, rng)
 
 
