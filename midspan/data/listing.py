@@ -15,6 +15,7 @@ from midspan.data.opt_out import OptOut
 from midspan.data.read import Candidate
 from midspan.data.sources import list_projects
 from midspan.data.sources.project import Broken, SourceFile, SourceProject
+from midspan.data.sources.text import LANGUAGE as TEXT
 from midspan.recipe.schema import DataConfig
 
 READ_BYTES = 1_000_000
@@ -71,7 +72,7 @@ def _capped(project: SourceProject, config: DataConfig, refused: OptOut, drops: 
     for file in project.files:
         if whole or refused.refuses_path(project.name, file.path):
             drops.count(opt_out.REASON, file.bytes)
-        elif config.languages and file.language not in config.languages:
+        elif config.languages and file.language not in (*config.languages, TEXT):
             drops.count("other_language", file.bytes)
         elif file.bytes > limit:
             drops.count("too_large", file.bytes)

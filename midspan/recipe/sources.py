@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from midspan.recipe.section import Section
+from midspan.recipe.section import Positive, Section
 
 
 class EnvironmentSource(Section):
@@ -81,7 +81,25 @@ class ParquetSource(Section):
     """SPDX expression for rows that state none: whoever writes it answers for it."""
 
 
+class TextSource(Section):
+    """Natural language: plain text, Wikipedia dumps (`pages-articles`), JSONL or Parquet with a column of text."""
+
+    kind: Literal["text"]
+    path: str
+    """A file, a folder, or a glob."""
+    licence: Annotated[str, Field(min_length=1)]
+    """SPDX expression of all documents: whoever writes it answers for it."""
+    column: str = "text"
+    """The column, or key, of the text in Parquet and JSONL."""
+    name: str = ""
+    """What its projects are called; else after the file or folder."""
+    projects: Positive = 16
+    """Into how many projects the documents are divided, which is what splits and caps go by."""
+    url: str = ""
+    """Where the documents come from."""
+
+
 Source = Annotated[
-    EnvironmentSource | FolderSource | GitSource | ArchiveSource | ParquetSource,
+    EnvironmentSource | FolderSource | GitSource | ArchiveSource | ParquetSource | TextSource,
     Field(discriminator="kind"),
 ]

@@ -16,8 +16,17 @@ from midspan.data.sources.folder import folder_projects
 from midspan.data.sources.git import git_projects, open_revision, plain
 from midspan.data.sources.parquet import parquet_identity, parquet_projects
 from midspan.data.sources.project import Broken, SourceProject, project_identity
+from midspan.data.sources.text import text_identity, text_projects
 from midspan.errors import MidspanError
-from midspan.recipe.sources import ArchiveSource, EnvironmentSource, FolderSource, GitSource, ParquetSource, Source
+from midspan.recipe.sources import (
+    ArchiveSource,
+    EnvironmentSource,
+    FolderSource,
+    GitSource,
+    ParquetSource,
+    Source,
+    TextSource,
+)
 
 
 def list_projects(sources: Sequence[Source]) -> Iterator[SourceProject | Broken]:
@@ -66,6 +75,8 @@ def label(source: Source) -> str:
             return f"archive:{source.path}"
         case ParquetSource():
             return f"parquet:{source.path}"
+        case TextSource():
+            return f"text:{source.path}"
 
 
 def _identity(source: Source) -> Iterator[str]:
@@ -82,6 +93,8 @@ def _identity(source: Source) -> Iterator[str]:
             yield from archive_identity(source)
         case ParquetSource():
             yield from parquet_identity(source)
+        case TextSource():
+            yield from text_identity(source)
 
 
 def _projects(source: Source) -> Iterator[SourceProject | Broken]:
@@ -96,3 +109,5 @@ def _projects(source: Source) -> Iterator[SourceProject | Broken]:
             return archive_projects(source)
         case ParquetSource():
             return parquet_projects(source)
+        case TextSource():
+            return text_projects(source)

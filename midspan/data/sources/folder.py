@@ -8,7 +8,7 @@ the root is listed and there are no cycles. Cost: one `lstat` per file.
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from midspan.context.ignore import IGNORE_FILES, IgnoreRules, always_ignored, rules_above
@@ -48,7 +48,7 @@ def _hidden(name: bytes, is_folder: bool) -> bool:
     return always_ignored(name, is_folder) or (is_folder and name in SKIPPED_DIRECTORIES)
 
 
-def walk(root: Path, skipped: Counter[str]) -> Iterator[Listed]:
+def walk(root: Path, skipped: Counter[str], is_wanted: Callable[[str], bool] = relevant) -> Iterator[Listed]:
     """Files below `root` (absolute, free of links) that no rule ignores; what is left out otherwise is counted."""
     lead, rules = rules_above(root)
     top = os.fsencode(root).rstrip(b"/")
@@ -72,16 +72,16 @@ def walk(root: Path, skipped: Counter[str]) -> Iterator[Listed]:
                 skipped["link"] += 1
             elif is_folder:
                 pending.append((path + b"/", rules))
-            elif entry.is_file(follow_symlinks=False) and (found := look(root, os.fsdecode(path), skipped)):
+            elif entry.is_file(follow_symlinks=False) and (found := look(root, os.fsdecode(path), skipped, is_wanted)):
                 yield found
 
 
-def look(root: Path, path: str, skipped: Counter[str]) -> Listed | None:
+def look(root: Path, path: str, skipped: Counter[str], is_wanted: Callable[[str], bool] = relevant) -> Listed | None:
     """The file at `path` below `root` if it may be of use; why not is counted."""
     if not is_utf8(path):
         skipped["name_not_utf8"] += 1
         return None
-    if not relevant(path):
+    if not is_wanted(path):
         skipped["unknown_language"] += 1
         return None
     try:

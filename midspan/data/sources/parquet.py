@@ -149,6 +149,24 @@ def _declaration(stated: str, column: str, licence: str) -> Declaration:
     return Declaration(expression=licence, origin="recipe")
 
 
+def text_rows(path: Path, text: str, name: str = "") -> Iterator[tuple[str, Location, int]]:
+    """(Name, location, bytes of UTF-8) of the rows of a file that have a text; the name is "" without a column of it.
+
+    Raises MidspanError without such columns, one of `DAMAGE` for a damaged file.
+    """
+    stamp = stamp_of(path.stat())
+    with pq.ParquetFile(path) as file:
+        if missing := sorted({text, name} - {"", *file.schema_arrow.names}):
+            raise MidspanError(f"it has no column {', '.join(missing)}", "name the column of texts in `column`")
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=[text, *([name] if name else [])])
+            names = table[name].to_pylist() if name else [""] * len(table)
+            sizes = pc.binary_length(table[text]).to_pylist()
+            for index, (each, size) in enumerate(zip(names, sizes, strict=True)):
+                if size is not None:
+                    yield each, Location(str(path), f"{group}:{index}:{text}", "parquet", stamp), size
+
+
 def parquet_identity(source: ParquetSource) -> Iterator[str]:
     """Name, size and time of each file."""
     for path in files_at(source.path, SUFFIXES):
