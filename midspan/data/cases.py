@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from midspan.context.project import File, Project
-from midspan.data.corpus import Document
+from midspan.data.corpus import TEXT, Document
 from midspan.fim.split import document_rng
 from midspan.fim.syntax import syntax_split
 from midspan.recipe.schema import CutWeights, FimConfig
@@ -52,22 +52,28 @@ def draw_cases(projects: Projects, count: int, fim: FimConfig, seed: int) -> lis
     """Up to `count` cases, fewer if the projects do not hold as many; the same for the same arguments.
 
     `projects()` is called twice and must yield the same (name, documents) each time. No two cases have the same
-    middle (whitespace aside), and no middle is without a letter or a digit.
+    middle (whitespace aside), and no middle is without a letter or a digit. Natural language gives no cases.
     """
     files: Counter[str] = Counter()
     names: list[str] = []
-    for name, documents in projects():
+    for name, documents in _code(projects):
         names.append(name)
         files.update(document.language for document in documents)
     chosen = set(sorted(names, key=lambda name: _order(seed, name))[:count])
     per_project = CANDIDATES_PER_CASE * math.ceil(count / max(1, len(chosen)))
     candidates: dict[str, list[Case]] = {}
     seen: set[str] = set()
-    for name, documents in projects():
+    for name, documents in _code(projects):
         if name in chosen:
             candidates[name] = _candidates(documents, per_project, fim, seed, seen)
     turns = [candidates[name] for name in sorted(chosen, key=lambda name: _order(seed, name))]
     return sorted(_take_turns(turns, count, files), key=lambda case: (case.project, case.path, case.id))
+
+
+def _code(projects: Projects) -> Iterator[tuple[str, list[Document]]]:
+    for name, documents in projects():
+        if code := [document for document in documents if document.language != TEXT]:
+            yield name, code
 
 
 def with_projects(cases: Iterable[Case], projects: Projects) -> Iterator[tuple[str, tuple[Case, Project]]]:

@@ -15,6 +15,8 @@ from midspan.errors import MidspanError
 
 CORPUS_FILE = "corpus.parquet"
 SPLITS = ("train", "valid", "test")
+TEXT = "text"
+"""The language of documents in natural language, which has no syntax: only pre-training reads them."""
 
 
 @dataclass(frozen=True)

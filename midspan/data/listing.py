@@ -9,13 +9,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from midspan.data import opt_out
+from midspan.data.corpus import TEXT
 from midspan.data.drops import Drops
 from midspan.data.licence import LicenceFinder
 from midspan.data.opt_out import OptOut
 from midspan.data.read import Candidate
 from midspan.data.sources import list_projects
 from midspan.data.sources.project import Broken, SourceFile, SourceProject
-from midspan.data.sources.text import LANGUAGE as TEXT
 from midspan.recipe.schema import DataConfig
 
 READ_BYTES = 1_000_000

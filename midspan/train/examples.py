@@ -12,7 +12,7 @@ from itertools import count
 from random import Random
 
 from midspan.context.project import File, Project
-from midspan.data.corpus import Document
+from midspan.data.corpus import TEXT, Document
 from midspan.errors import MidspanError
 from midspan.fim.split import document_rng
 from midspan.fim.syntax import syntax_split
@@ -78,9 +78,13 @@ class ExampleMaker:
 
 
 def make_examples(maker: ExampleMaker, documents: Sequence[Document], tokens: int) -> Iterator[Segment]:
-    """Examples from as many epochs as `tokens` tokens take. Raises MidspanError if the documents give none."""
+    """Examples from as many epochs as `tokens` tokens take, none of natural language.
+
+    Raises MidspanError if the documents give none.
+    """
     if not any(maker.sft.strategies.values()):
         raise MidspanError("all weights in [sft.strategies] are zero", "give at least one strategy a weight above zero")
+    documents = [document for document in documents if document.language != TEXT]
     files: dict[str, list[File]] = {}
     for document in documents:
         files.setdefault(document.project, []).append(File(document.path, document.text))

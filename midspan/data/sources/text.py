@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from midspan.context.store import default_cache
+from midspan.data.corpus import TEXT
 from midspan.data.sources.folder import stamp_of, walk
 from midspan.data.sources.parquet import DAMAGE, text_rows
 from midspan.data.sources.paths import files_at, suffix_of
@@ -30,7 +31,6 @@ from midspan.data.sources.wikitext import articles
 from midspan.errors import MidspanError
 from midspan.recipe.sources import TextSource
 
-LANGUAGE = "text"
 PLAIN = (".txt", ".text", ".md", ".rst")
 MAX_LINE = 16_000_000
 """Bytes of a line of JSONL; longer ones are left out."""
@@ -57,7 +57,7 @@ def text_projects(source: TextSource) -> Iterator[SourceProject | Broken]:
                 if name in files:
                     skipped["same_path_again"] += 1
                 else:
-                    files[name] = SourceFile(name, location, LANGUAGE, size, declared)
+                    files[name] = SourceFile(name, location, TEXT, size, declared)
         except MidspanError as error:
             yield Broken(f"text:{path.name}", error.message, error.hint)
         except (*DAMAGE, EOFError) as error:
