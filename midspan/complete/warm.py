@@ -54,6 +54,10 @@ class Warm:
                     return item
         raise AssertionError("a stream ends with its suggestion")
 
+    def remembers(self, request: CompletionRequest) -> bool:
+        """Whether the request is answered at once, without the engine."""
+        return not _stands_alone(request) and self._memory.find(request) is not None
+
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Suggestion, None]:
         """Text as it is generated, then the Suggestion; see `Completer.stream` and `complete`."""
         if _stands_alone(request):

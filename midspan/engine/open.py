@@ -46,7 +46,7 @@ async def open_engine(
     `$MIDSPAN_CACHE` or `~/.cache/midspan`, under the hash of its content. Raises MidspanError if the model is unknown,
     half-written, unsafe (pickle) or of a family whose prompt format is unknown, or if the cache cannot be written.
     """
-    if model.startswith(("http://", "https://")):
+    if is_remote(model):
         if tokenizer is None:
             raise MidspanError(f"the tokenizer of the model behind {model} is not known", "name its tokenizer.json")
         remote = Tokenizer.load(tokenizer)
@@ -71,6 +71,11 @@ async def open_engine(
         threads=threads,
         slots=slots,
     )
+
+
+def is_remote(model: str) -> bool:
+    """Whether `model` names a server, not something on this machine."""
+    return model.startswith(("http://", "https://"))
 
 
 def _context_length(gguf: Path, metadata: Mapping[str, Any]) -> int:

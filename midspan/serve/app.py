@@ -18,7 +18,7 @@ from midspan.serve.dialects import llama_cpp, native, ollama, openai, tabby
 from midspan.serve.dialects.errors import error_answer
 from midspan.serve.guard import Guard
 from midspan.serve.observe import Observer
-from midspan.serve.service import Overloaded, Service, Superseded
+from midspan.serve.service import Overloaded, Service
 
 DESCRIPTION = "Completions at a caret, in the dialects of Midspan, OpenAI, Mistral, llama.cpp, Tabby and Ollama."
 
@@ -40,8 +40,7 @@ def create_app(service: Service, *, tokens: Tokens | None = None) -> FastAPI:
     async def on_error(request: Request, error: MidspanError) -> JSONResponse:
         if isinstance(error, Overloaded):
             return _refusal(request, error.status, error, {"Retry-After": str(math.ceil(error.retry_after_s))})
-        status = 503 if isinstance(error, EngineError) else 409 if isinstance(error, Superseded) else 400
-        return _refusal(request, status, error)
+        return _refusal(request, 503 if isinstance(error, EngineError) else 400, error)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -1,5 +1,6 @@
 """Who sent a request and what becomes of it; how it is told that it is not served now."""
 
+import re
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from midspan.errors import MidspanError
 
 LOCAL_USER = "-"
 """The user where no tokens are asked for; no token has this name."""
+
+ID = re.compile("[0-9a-f]{16}")
 
 
 class Overloaded(MidspanError):

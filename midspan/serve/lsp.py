@@ -29,7 +29,7 @@ from midspan.complete.request import CompletionRequest
 from midspan.context.sets import Feature
 from midspan.context.strategies import features_of
 from midspan.engine.locate import locate
-from midspan.engine.open import open_engine
+from midspan.engine.open import is_remote, open_engine
 from midspan.errors import MidspanError
 from midspan.serve.folder import Folder
 from midspan.serve.positions import Encoding, offset_at
@@ -287,7 +287,7 @@ def serve_lsp(
 
     Raises MidspanError if there is no such model.
     """
-    if not model.startswith(("http://", "https://")):
+    if not is_remote(model):
         locate(model, runs)
 
     async def open_completer() -> Completer:

@@ -46,6 +46,7 @@ class Metrics:
         self._shed = counter("shed", "Requests sent away, by reason", "reason")
         self._events = counter("suggestions", "What clients say became of suggestions", "outcome")
         self._dropped = counter("suggestions_dropped", "Generations of which nothing was shown, by step", "step")
+        self._answers = counter("answers", "Suggestions given, by where they came from", "source")
         self._prompt_tokens = counter("prompt_tokens", "Tokens of prompts")
         self._cached_tokens = counter("cached_tokens", "Tokens of prompts that came from the engine's cache")
         self._generated_tokens = counter("generated_tokens", "Tokens generated")
@@ -77,8 +78,11 @@ class Metrics:
     def suggestion(self, suggestion: Suggestion, caller: Caller) -> None:
         """A generation is over; its figures go to the caller's log line too."""
         timings = suggestion.timings
-        self._prompt.observe(timings.prompt_ms / 1000)
-        self._generation.observe(timings.generate_ms / 1000)
+        self._answers.labels(suggestion.source).inc()
+        caller.figures["source"] = suggestion.source
+        if suggestion.prompt_tokens:
+            self._prompt.observe(timings.prompt_ms / 1000)
+            self._generation.observe(timings.generate_ms / 1000)
         self._prompt_tokens.inc(suggestion.prompt_tokens)
         self._cached_tokens.inc(suggestion.cached_tokens)
         self._generated_tokens.inc(suggestion.completion_tokens)

@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from midspan.errors import MidspanError
 from midspan.serve.caller import Overloaded
 
 Shed = Literal["superseded", "late", "crowded"]
@@ -24,11 +23,8 @@ RETRY_SECONDS = 1.0
 """What those who are sent away are told to wait: a line of requests that wait at most seconds moves in one."""
 
 
-class Superseded(MidspanError):
+class Superseded(Exception):
     """A newer request of the same document takes the place of this one. It is not to be sent again."""
-
-    def __init__(self) -> None:
-        super().__init__("a newer request of the same document replaced this one")
 
 
 @dataclass(eq=False)
@@ -148,10 +144,10 @@ class Queue:
         if not entry.granted.done():
             entry.granted.set_exception(self._refusal(reason))
 
-    def _late(self) -> MidspanError:
+    def _late(self) -> Exception:
         return self._refusal("late")
 
-    def _refusal(self, reason: Shed) -> MidspanError:
+    def _refusal(self, reason: Shed) -> Exception:
         self.on_shed(reason)
         if reason == "superseded":
             return Superseded()

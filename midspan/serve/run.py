@@ -7,11 +7,15 @@ reads limits, tokens and log level again.
 import asyncio
 import contextlib
 import logging
+import multiprocessing
 import signal
 import socket
 import ssl
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +23,16 @@ import uvicorn
 
 from midspan.complete.completer import Completer
 from midspan.complete.warm import Warm
-from midspan.engine.open import open_engine
+from midspan.engine.open import is_remote, open_engine
 from midspan.errors import MidspanError
 from midspan.serve import logs
 from midspan.serve.app import create_app
 from midspan.serve.auth import Tokens
 from midspan.serve.config import ServeConfig, load_config
 from midspan.serve.connection import MAX_HEAD_BYTES, Connection
-from midspan.serve.listen import bind, is_loopback, url_of
+from midspan.serve.listen import bind, is_loopback, join, url_of
 from midspan.serve.service import Service
+from midspan.serve.workers import run_workers
 
 MAX_CONNECTIONS = 2_000
 """Beyond these a connection is told 503 at once: each costs memory and a file descriptor."""
@@ -42,23 +47,64 @@ def serve(file: Path | None = None, overrides: Mapping[str, Any] | None = None) 
     Raises MidspanError if a setting is wrong, if the port is taken, before the model is loaded, or if the model cannot
     be opened.
     """
-    overrides = overrides or {}
-    config = load_config(file, overrides)
+    settings = Settings(file, overrides or {})
+    config = settings.load()
     logs.configure(config.log_level)
+    if config.workers > 1:
+        _check_workers(config)
+        work, scheme = partial(_work, settings), _scheme(config)
+        run_workers(work, config.workers, config.host, config.port, scheme=scheme, drain_seconds=config.drain_seconds)
+        return
     tokens = Tokens(config.token_file) if config.token_file is not None else None
-    with bind(config.host, config.port) as listener:
+    with bind(config.host, config.port) as listener, contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         if tokens is None and not is_loopback(listener):
             _log.warning("serving on %s without tokens: everyone who reaches it may use it", config.host)
-        with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-            asyncio.run(_serve(config, tokens, listener, file, overrides))
+
+        def announce(model: str) -> None:
+            print(f"midspan serves {model} on {url_of(listener, _scheme(config))}", file=sys.stderr, flush=True)
+
+        asyncio.run(_serve(settings, config, tokens, listener, announce))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the settings come from; they may be read again."""
+
+    file: Path | None
+    overrides: Mapping[str, Any]
+
+    def load(self) -> ServeConfig:
+        """The settings as they are now. Raises MidspanError."""
+        return load_config(self.file, self.overrides)
+
+
+def _check_workers(config: ServeConfig) -> None:
+    if not is_remote(config.model or ""):
+        raise MidspanError(
+            "an embedded model is served by one process: each worker would load it anew and take the same CPU cores",
+            "leave out --workers and give --slots, or give the URL of an engine",
+        )
+
+
+def _work(settings: Settings, host: str, port: int, ready: Event) -> None:
+    """One of several workers."""
+    config = settings.load()
+    logs.configure(config.log_level)
+    try:
+        tokens = Tokens(config.token_file) if config.token_file is not None else None
+        with join(host, port) as listener, contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+            asyncio.run(_serve(settings, config, tokens, listener, lambda _: ready.set()))
+    except MidspanError as error:
+        _log.error("%s", error)
+        sys.exit(2)
 
 
 async def _serve(
+    settings: Settings,
     config: ServeConfig,
     tokens: Tokens | None,
     listener: socket.socket,
-    file: Path | None,
-    overrides: Mapping[str, Any],
+    announce: Callable[[str], None],
 ) -> None:
     if config.model is None:
         raise MidspanError("no model named", "give --model, or model in the settings")
@@ -66,6 +112,8 @@ async def _serve(
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, task.cancel)  # until there is a server that can end gracefully
+    if (parent := multiprocessing.parent_process()) is not None:
+        loop.add_reader(parent.sentinel, task.cancel)  # no worker outlives its parent
     engine = await open_engine(
         config.model,
         runs=config.runs,
@@ -75,16 +123,24 @@ async def _serve(
         family=config.family,
     )
     try:
-        service = Service(Warm(Completer(engine)), parallel=config.slots, limits=config.limits)
+        parallel = config.parallel if is_remote(config.model) else config.slots
+        warm = Warm(Completer(engine))
+        service = Service(warm, parallel=parallel, limits=config.limits)
         server = _Server(_uvicorn_config(config, service, tokens))
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, server.handle_exit, number, None)
-        loop.add_signal_handler(signal.SIGHUP, _reload, config, service, file, overrides)
-        url = url_of(listener, "https" if config.tls_cert else "http")
-        print(f"midspan serves {engine.name} on {url}", file=sys.stderr, flush=True)
-        await server.serve(sockets=[listener])
+        loop.add_signal_handler(signal.SIGHUP, _reload, settings, config, service)
+        announce(engine.name)
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            await warm.close()
     finally:
         await engine.close()
+
+
+def _scheme(config: ServeConfig) -> str:
+    return "https" if config.tls_cert else "http"
 
 
 class _Server(uvicorn.Server):
@@ -122,10 +178,10 @@ def _uvicorn_config(config: ServeConfig, service: Service, tokens: Tokens | None
     return settings
 
 
-def _reload(config: ServeConfig, service: Service, file: Path | None, overrides: Mapping[str, Any]) -> None:
+def _reload(settings: Settings, config: ServeConfig, service: Service) -> None:
     """Read the settings again and take up what can change while serving."""
     try:
-        new = load_config(file, overrides)
+        new = settings.load()
     except MidspanError as error:
         _log.error("the settings stay as they were: %s", error)
         return

@@ -11,7 +11,6 @@ STATUSES = {
     401: "The token is missing or wrong.",
     403: "The request came from a web page.",
     408: "The request was not whole in time.",
-    409: "A newer request for the same document took the place of this one.",
     413: "The request is too large.",
     422: "A field is missing or has a wrong value.",
     429: "The user is over the limit.",
