@@ -78,9 +78,14 @@ class Candidate:
 
 
 def read_parts(
-    candidates: Sequence[Candidate], refused: OptOut, gate: FilterConfig, folder: Path, progress: Progress
+    candidates: Sequence[Candidate],
+    refused: OptOut,
+    gate: FilterConfig,
+    folder: Path,
+    processes: int,
+    progress: Progress,
 ) -> list[Path]:
-    """Read all candidates into Parquet parts in `folder`; parts that are there already are kept.
+    """Read all candidates into Parquet parts in `folder`, in so many processes; parts that are there already are kept.
 
     Of contents that are refused by their hash nothing is written but that they are.
     Of files without a permissive licence no text is kept, behind `gate` (see `filters.signals`) cheap signals have to
@@ -100,7 +105,7 @@ def read_parts(
     with progress.task("read", total=len(paths)) as bar:
         bar.advance(len(paths) - len(missing))
         if missing:
-            workers = max(1, min(len(missing), os.cpu_count() or 1))
+            workers = min(len(missing), processes)
             reader = daft.cls(_PartReader, use_process=workers > 1, max_concurrency=workers)(refused, gate)
             frame = daft.from_pylist(missing).into_batches(1)
             for _ in frame.select(reader.read(daft.col("task"), daft.col("path")).alias("rows")).iter_rows():

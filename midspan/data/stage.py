@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from midspan.data.corpus import CORPUS_FILE, SPLITS
+from midspan.data.dataframe import start_runner
 from midspan.data.drops import DROPPED_FILE, Drops, write_drops
 from midspan.data.duplicates import find_clusters
 from midspan.data.entries import Entry, entries, tables
@@ -52,11 +53,12 @@ CORPUS_SCHEMA = pa.schema(
 def run(context: StageContext) -> Metrics:
     """Build the corpus in `context.work`.
 
-    Raises MidspanError for unknown languages, sources that are all broken or hold no permissive file, and fewer than
-    three projects.
+    Raises MidspanError for unknown languages, a cluster that does not answer, sources that are all broken or hold no
+    permissive file, and fewer than three projects.
     """
     config = context.recipe.data
     check_languages(config)
+    processes = start_runner()
     drops = Drops()
     refused = read_opt_out(config.opt_out)
     listing = list_candidates(config, refused, drops)
@@ -64,7 +66,7 @@ def run(context: StageContext) -> Metrics:
         context.progress.log(f"data: left out {broken.source}: {broken.reason}")
     context.progress.log(f"data: {len(listing.candidates):,} files of {len(listing.projects):,} projects to read")
     folder = context.work.parent / PARTS
-    parts = read_parts(listing.candidates, refused, gate(config.filters), folder, context.progress)
+    parts = read_parts(listing.candidates, refused, gate(config.filters), folder, processes, context.progress)
     kept: list[Entry] = []
     filters = Filters(config.filters)
     for entry, signals in entries(parts):
