@@ -47,4 +47,5 @@ def start_runner() -> int:
             f"set {RAY_ADDRESS} to HOST:PORT as `ray start --head` says, or to auto, or unset it",
         ) from None
     daft.set_runner_ray(address=address, noop_if_initialized=True)
-    return sum(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return int(resources.get("CPU", 1))
