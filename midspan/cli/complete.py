@@ -14,14 +14,22 @@ from rich.table import Table
 from rich.text import Text
 
 from midspan.cli.models import choose_model
-from midspan.cli.options import DEFAULT_RUNS, FamilyOption, JsonOption, ModelOption, RunsOption, TokenizerOption
+from midspan.cli.options import (
+    DEFAULT_RUNS,
+    EngineOption,
+    FamilyOption,
+    JsonOption,
+    ModelOption,
+    RunsOption,
+    TokenizerOption,
+)
 from midspan.cli.tables import console
 from midspan.complete.answer import answer
 from midspan.complete.completer import Completer
 from midspan.complete.request import CompletionRequest, Suggestion
 from midspan.context.index import Index
 from midspan.context.strategies import features_of
-from midspan.engine.open import open_engine
+from midspan.engine.open import engine_name, open_engine
 from midspan.engine.protocol import Engine
 from midspan.errors import MidspanError
 
@@ -52,6 +60,7 @@ def _complete(
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Longest suggestion.")] = 64,
     tokenizer: TokenizerOption = None,
     family: FamilyOption = None,
+    engine: EngineOption = "auto",
     runs: RunsOption = DEFAULT_RUNS,
     json_: JsonOption = False,
 ) -> None:
@@ -59,7 +68,7 @@ def _complete(
     caret = read_caret(place)
     project_root = (root or find_root(caret.file)).resolve()
     chosen = choose_model(model, runs)
-    opening = partial(open_engine, chosen, runs=runs, tokenizer=tokenizer, family=family)
+    opening = partial(open_engine, chosen, runs=runs, tokenizer=tokenizer, family=family, engine=engine_name(engine))
     suggestion = asyncio.run(_suggest(caret, project_root, opening, max_new_tokens))
     if json_:
         typer.echo(json.dumps(answer(suggestion, chosen, explain)))

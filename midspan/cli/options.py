@@ -20,10 +20,13 @@ ModelOption = Annotated[
         "--model",
         metavar="MODEL",
         envvar="MIDSPAN_MODEL",
-        help="A run's name or directory, a Hugging Face directory, a .gguf file, or the URL of an OpenAI-compatible"
-        " server. Default: the newest exported run.",
+        help="A run's name or directory, a Hugging Face directory or name (org/name, already downloaded), a .gguf"
+        " file, or the URL of an OpenAI-compatible server; several URLs, parted by commas, of servers of one model."
+        " Default: the newest exported run.",
     ),
 ]
+ENGINE = typer.Option("--engine", metavar="NAME", help="auto, llama.cpp, or torch (the slow reference); not for URLs.")
+EngineOption = Annotated[str, ENGINE]
 TokenizerOption = Annotated[
     Path | None,
     typer.Option("--tokenizer", metavar="FILE", help="The tokenizer.json of a model behind a URL."),

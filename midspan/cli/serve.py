@@ -6,7 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from midspan.cli.models import choose_model
-from midspan.cli.options import DEFAULT_RUNS, FamilyOption, ModelOption, RunsOption, TokenizerOption
+from midspan.cli.options import (
+    DEFAULT_RUNS,
+    ENGINE,
+    EngineOption,
+    FamilyOption,
+    ModelOption,
+    RunsOption,
+    TokenizerOption,
+)
 
 TokenFileOption = Annotated[
     Path, typer.Option("--token-file", metavar="FILE", envvar="MIDSPAN_TOKENS", help="Where the hashes are kept.")
@@ -53,6 +61,7 @@ def _serve(
     ] = None,
     tokenizer: TokenizerOption = None,
     family: FamilyOption = None,
+    engine: Annotated[str | None, ENGINE] = None,
     runs: Annotated[
         Path | None,
         typer.Option("--runs", metavar="DIR", envvar="MIDSPAN_RUNS", help="Where runs are kept.  [default: runs]"),
@@ -78,6 +87,7 @@ def _serve(
         "log_level": log_level,
         "tokenizer": tokenizer,
         "family": family,
+        "engine": engine,
         "runs": runs,
     }
     settings = load_config(config, flags)
@@ -116,9 +126,12 @@ def _lsp(
     model: ModelOption = None,
     tokenizer: TokenizerOption = None,
     family: FamilyOption = None,
+    engine: EngineOption = "auto",
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Speak the Language Server Protocol on stdin and stdout (textDocument/inlineCompletion)."""
+    from midspan.engine.open import engine_name
     from midspan.serve.lsp import serve_lsp
 
-    serve_lsp(choose_model(model, runs), runs=runs, tokenizer=tokenizer, family=family)
+    name = engine_name(engine)
+    serve_lsp(choose_model(model, runs), runs=runs, tokenizer=tokenizer, family=family, engine=name)

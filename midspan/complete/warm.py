@@ -35,11 +35,11 @@ DOCUMENTS = 256
 class Warm:
     """A `Completer` that makes use of what it did for earlier requests of the same document.
 
-    With `ahead` it also works while nobody waits.
+    With `remember` suggestions answer later requests, with `ahead` it works while nobody waits.
     """
 
-    def __init__(self, completer: Completer, *, ahead: bool = True) -> None:
-        self.completer, self._ahead = completer, ahead
+    def __init__(self, completer: Completer, *, remember: bool = True, ahead: bool = True) -> None:
+        self.completer, self._remember, self._ahead = completer, remember, ahead
         self._memory, self._idle = Memory(), Idle()
         self._in_flight: OrderedDict[str, InFlight] = OrderedDict()
 
@@ -67,7 +67,7 @@ class Warm:
                         yield item
             return
         started = time.perf_counter()
-        remembered = self._memory.find(request)
+        remembered = self._memory.find(request) if self._remember else None
         if remembered is not None:
             if remembered.text:
                 yield remembered.text

@@ -1,5 +1,5 @@
-"""From what the user names as the model to one file or directory: a run, one of its stages, a Hugging Face directory, a
-GGUF file. Nothing is loaded here, and nothing that could run code on loading (pickle) is accepted.
+"""From what the user names as the model to one file or directory: a run, one of its stages, a Hugging Face directory or
+name, a GGUF file. Nothing is loaded here, and nothing that could run code on loading (pickle) is accepted.
 """
 
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from midspan.engine import hf_cache
 from midspan.errors import MidspanError
 from midspan.recipe.schema import PromptConfig
 
@@ -17,7 +18,7 @@ STAGES = ("export", "dpo", "sft", "pretrain")
 GGUF_ORDER = ("model-q8_0.gguf", "model-f16.gguf", "model-f32.gguf")
 """Files of an export stage, the fastest on a CPU first."""
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
-ACCEPTED = "give a run's name, a Hugging Face directory, a .gguf file or an http(s) URL"
+ACCEPTED = "give a run's name, a Hugging Face directory or org/name, a .gguf file or an http(s) URL"
 
 _log = logging.getLogger(__name__)
 
@@ -31,13 +32,15 @@ class ModelPath:
     prompt: PromptConfig | None = None
 
 
-def locate(model: str, runs: Path) -> ModelPath:
-    """Find the model called `model`: a run in the directory `runs`, or else a path.
+def locate(model: str, runs: Path, *, hf: bool = False) -> ModelPath:
+    """Find the model called `model`: a run in the directory `runs`, or else a path, or else a Hugging Face name.
 
-    Of a run the finished stage nearest to its end is taken. Raises MidspanError if there is no such model, if the run
-    is half-written, or if the model is in a pickle file.
+    Of a run the finished stage nearest to its end is taken, of that the GGUF file, unless `hf` asks for the directory.
+    Raises MidspanError if there is no such model, if the run is half-written, or if the model is in a pickle file.
     """
     path = next((path for path in (runs / model, Path(model)) if path.exists()), None)
+    if path is None and hf_cache.is_name(model):
+        return ModelPath(model, _downloaded(hf_cache.find(model)))
     if path is None:
         raise MidspanError(f"there is no model {model}: neither a run in {runs} nor a path", ACCEPTED)
     if path.is_file():
@@ -47,8 +50,19 @@ def locate(model: str, runs: Path) -> ModelPath:
     if path.name in STAGES and ((path / "manifest.json").is_file() or (path / "hf").is_dir()):
         if not (path / "manifest.json").is_file():
             raise MidspanError(f"{path} is half-written: it has no manifest.json", "build the run again")
-        return _stage_model(path)
-    return _run_model(path)
+        return _stage_model(path, hf)
+    return _run_model(path, hf)
+
+
+def _downloaded(folder: Path) -> Path:
+    """The model in a folder of the Hugging Face cache: the folder itself, or its only GGUF file."""
+    files = sorted(folder.glob("*.gguf"))
+    if files and not (folder / "config.json").is_file():
+        if len(files) > 1:
+            names = ", ".join(file.name for file in files)
+            raise MidspanError(f"{folder} holds several models: {names}", "give the path of one of them")
+        return files[0]
+    return _checked_directory(folder)
 
 
 def _checked_file(path: Path) -> Path:
@@ -71,14 +85,14 @@ def _checked_directory(path: Path) -> Path:
     return path
 
 
-def _run_model(run: Path) -> ModelPath:
+def _run_model(run: Path, hf: bool) -> ModelPath:
     present = [run / stage for stage in STAGES if (run / stage).is_dir()]
     finished = [stage for stage in present if (stage / "manifest.json").is_file()]
     unfinished = [stage.name for stage in present if stage not in finished]
     if finished:
         if unfinished:
             _log.warning("%s: half-written stage left out: %s", run, ", ".join(unfinished))
-        return _stage_model(finished[0])
+        return _stage_model(finished[0], hf)
     if unfinished:
         raise MidspanError(
             f"{run} is half-written: stage {unfinished[0]} has no manifest.json",
@@ -89,8 +103,8 @@ def _run_model(run: Path) -> ModelPath:
     raise MidspanError(f"{run} is neither a run nor a Hugging Face directory", ACCEPTED)
 
 
-def _stage_model(stage: Path) -> ModelPath:
-    files = [stage / name for name in GGUF_ORDER if (stage / name).is_file()]
+def _stage_model(stage: Path, hf: bool) -> ModelPath:
+    files = [] if hf else [stage / name for name in GGUF_ORDER if (stage / name).is_file()]
     path = files[0] if files else stage / "hf"
     if not path.exists():
         raise MidspanError(f"the finished stage {stage} holds no model", "remove it and build the run again")

@@ -5,9 +5,10 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from pydantic import ValidationError
 
@@ -16,6 +17,8 @@ from midspan.engine.llama_cpp import open_llama_cpp
 from midspan.engine.locate import locate
 from midspan.engine.openai import open_openai
 from midspan.engine.protocol import Engine, default_prompt
+from midspan.engine.replicas import open_replicas
+from midspan.engine.torch_engine import open_torch
 from midspan.errors import MidspanError
 from midspan.model.gguf_export import export_gguf
 from midspan.model.gguf_metadata import read_metadata
@@ -24,6 +27,7 @@ from midspan.prompt.formats import detect_format
 from midspan.prompt.tokenizer import Tokenizer
 from midspan.recipe.schema import PromptConfig
 
+EngineName = Literal["auto", "llama.cpp", "torch"]
 MAX_CONTEXT = 16_384
 """Longest context set up for an embedded model, whatever the model could do: its KV cache is allocated at once."""
 
@@ -36,10 +40,13 @@ async def open_engine(
     slots: int = 1,
     tokenizer: Path | None = None,
     family: str | None = None,
+    engine: EngineName = "auto",
 ) -> Engine:
-    """Open a model: a run's name or directory, a Hugging Face directory, a .gguf file, or the http(s) URL of an
-    OpenAI-compatible server (then `tokenizer` must name its tokenizer.json).
+    """Open a model: a run's name or directory, a Hugging Face directory or name, a .gguf file, or the http(s) URL of an
+    OpenAI-compatible server (then `tokenizer` must name its tokenizer.json), or several URLs, parted by commas, of
+    servers of one model. "URL#NAME" chooses among the models of a server.
 
+    With `engine` "auto" an embedded model runs in llama.cpp. "torch" is PyTorch, the reference: slow.
     `family` names the model's prompt format where the vocabulary leaves a choice (see `detect_format`).
     `threads` and `slots` (generations side by side) hold for embedded models. The key of a remote server is read from
     the environment variable MIDSPAN_ENGINE_KEY. A Hugging Face directory is converted to GGUF once, into
@@ -47,14 +54,15 @@ async def open_engine(
     half-written, unsafe (pickle) or of a family whose prompt format is unknown, or if the cache cannot be written.
     """
     if is_remote(model):
-        if tokenizer is None:
-            raise MidspanError(f"the tokenizer of the model behind {model} is not known", "name its tokenizer.json")
-        remote = Tokenizer.load(tokenizer)
-        return await open_openai(
-            model,
-            tokenizer=remote,
-            format=detect_format(remote, family),
-            api_key=os.environ.get("MIDSPAN_ENGINE_KEY"),
+        if engine != "auto":
+            raise MidspanError(f"the engine {engine} runs here, and {model} elsewhere", "leave --engine out for URLs")
+        return await _open_remote(model.split(","), tokenizer, family)
+    if engine == "torch":
+        found = locate(model, runs, hf=True)
+        if found.path.is_file():
+            raise MidspanError(f"PyTorch does not read {found.path}", "name a Hugging Face directory or a run")
+        return await asyncio.to_thread(
+            open_torch, found.path, name=found.name, family=family, prompt_config=found.prompt
         )
     found = locate(model, runs)
     gguf = found.path if found.path.is_file() else await asyncio.to_thread(_converted, found.path)
@@ -73,9 +81,32 @@ async def open_engine(
     )
 
 
+def engine_name(name: str) -> EngineName:
+    """`name` as that of an engine. Raises MidspanError if there is none of that name."""
+    for known in get_args(EngineName):
+        if name == known:
+            return cast(EngineName, known)
+    raise MidspanError(f"there is no engine {name}", f"name one of these: {', '.join(get_args(EngineName))}")
+
+
 def is_remote(model: str) -> bool:
-    """Whether `model` names a server, not something on this machine."""
+    """Whether `model` names a server, or several, not something on this machine."""
     return model.startswith(("http://", "https://"))
+
+
+async def _open_remote(urls: list[str], tokenizer: Path | None, family: str | None) -> Engine:
+    """One server, or several replicas."""
+    if tokenizer is None:
+        raise MidspanError(f"the tokenizer of the model behind {urls[0]} is not known", "name its tokenizer.json")
+    own = Tokenizer.load(tokenizer)
+    format = detect_format(own, family)
+
+    def connect(url: str) -> Awaitable[Engine]:
+        address, _, name = url.strip().partition("#")
+        key = os.environ.get("MIDSPAN_ENGINE_KEY")
+        return open_openai(address, tokenizer=own, format=format, model=name or None, api_key=key)
+
+    return await (open_replicas({url: partial(connect, url) for url in urls}) if len(urls) > 1 else connect(urls[0]))
 
 
 def _context_length(gguf: Path, metadata: Mapping[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""Inference by any server that speaks OpenAI's `/v1/completions` (vLLM, llama-server, SGLang, Ollama).
+"""Inference by any server that speaks OpenAI's `/v1/completions` (vLLM, llama-server, SGLang; for Ollama see `ollama`).
 
 The prompt is built here and sent as token ids (or as text, for servers that take no ids); `suffix` is never sent, since
 vLLM refuses it and others put it into a template of their own. Such servers know no common way to force the beginning
@@ -16,6 +16,7 @@ import httpx
 
 from midspan.engine.assemble import Assembler, stream_healed
 from midspan.engine.events import event_data
+from midspan.engine.ollama import OllamaEngine, open_ollama
 from midspan.engine.protocol import (
     EngineError,
     GenerateRequest,
@@ -26,11 +27,14 @@ from midspan.engine.protocol import (
     default_prompt,
     token_room,
 )
+from midspan.engine.refusals import refusal, server_message
 from midspan.errors import MidspanError
 from midspan.prompt.formats import Format
 from midspan.prompt.tokenizer import Tokenizer
 from midspan.recipe.schema import PromptConfig
 
+OLLAMA = "library"
+"""Whom Ollama calls the owner of its models."""
 UNKNOWN_CONTEXT = 8_192
 """Context length assumed of a server that does not tell."""
 CONNECT_SECONDS = 10.0
@@ -143,12 +147,12 @@ class OpenAIEngine:
             async with self._client.stream("POST", "completions", json=body) as response:
                 answered = True
                 if response.status_code != httpx.codes.OK:
-                    raise _refusal(response.status_code, await response.aread())
+                    raise refusal(response.status_code, await response.aread())
                 async with aclosing(event_data(response)) as lines:
                     async for line in lines:
                         event = json.loads(line)
                         if "error" in event:
-                            raise EngineError(f"the server failed: {_message(event)}", "send the request again")
+                            raise EngineError(f"the server failed: {server_message(event)}", "send the request again")
                         yield event
         except httpx.RemoteProtocolError:
             if answered or not again:
@@ -167,15 +171,15 @@ async def open_openai(
     api_key: str | None = None,
     prompt_config: PromptConfig | None = None,
     prompt_as: Literal["ids", "text"] = "ids",
-) -> OpenAIEngine:
+) -> "OpenAIEngine | OllamaEngine":
     """Connect to the server at `url` (with or without its `/v1`) and ask which model it serves, if `model` is None.
 
     Raises EngineError if it does not answer, MidspanError if it refuses or serves several models.
     """
-    base = url.rstrip("/")
+    root = url.rstrip("/").removesuffix("/v1")
     try:
         client = httpx.AsyncClient(
-            base_url=base if base.endswith("/v1") else f"{base}/v1",
+            base_url=f"{root}/v1",
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
         )
@@ -183,6 +187,9 @@ async def open_openai(
         raise MidspanError(f"{url} is not a URL: {error}", "give one such as http://127.0.0.1:8000/v1") from None
     try:
         entry = await _served_model(client, model)
+        if entry.get("owned_by") == OLLAMA:
+            client.base_url = root
+            return await open_ollama(client, entry["id"], tokenizer, format, prompt_config)
     except BaseException:
         await client.aclose()
         raise
@@ -200,7 +207,7 @@ async def _served_model(client: httpx.AsyncClient, model: str | None) -> dict[st
             f"no server answers at {client.base_url}: {type(error).__name__}", "check the URL and that it runs"
         ) from None
     if response.status_code != httpx.codes.OK:
-        raise _refusal(response.status_code, response.content)
+        raise refusal(response.status_code, response.content)
     try:
         entries: list[dict[str, Any]] = response.json()["data"]
         names = [entry["id"] for entry in entries]
@@ -211,7 +218,7 @@ async def _served_model(client: httpx.AsyncClient, model: str | None) -> dict[st
     if model not in names:
         raise MidspanError(
             f"{client.base_url} serves {', '.join(names) or 'no model'}, which does not settle the model",
-            "name one of them",
+            "name one of them behind the URL, as in http://127.0.0.1:8000/v1#NAME",
         )
     return entries[names.index(model)]
 
@@ -223,22 +230,3 @@ def _logprobs(logprobs: dict[str, Any] | None) -> tuple[float, ...]:
     if "content" in logprobs:
         return tuple(entry["logprob"] for entry in logprobs["content"])
     return tuple(value for value in logprobs.get("token_logprobs") or () if value is not None)
-
-
-def _refusal(status: int, content: bytes) -> MidspanError:
-    try:
-        message = _message(json.loads(content))
-    except ValueError:
-        message = f"status {status}"
-    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return MidspanError(f"the server refuses the key: {message}", "set MIDSPAN_ENGINE_KEY to the server's API key")
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS:
-        return EngineError(f"the server failed: {message}", "send the request again")
-    return MidspanError(f"the server refuses the request: {message}", "check that it serves this model")
-
-
-def _message(answer: Any) -> str:
-    """The text of an error answer, on one line; never the whole answer, which may quote the prompt."""
-    error = answer.get("error", answer) if isinstance(answer, dict) else answer
-    text = error.get("message") if isinstance(error, dict) else error
-    return " ".join(text.split())[:300] if isinstance(text, str) else "it gives no reason"

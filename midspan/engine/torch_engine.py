@@ -1,6 +1,6 @@
 """The reference engine: our own Llama in PyTorch, decoded token by token without any cache.
 
-Every token computes the whole text anew, so it serves for comparison, not for editors; `open_engine` never opens it.
+Every token computes the whole text anew, so it serves for comparison, not for editors; it is opened only if asked for.
 Only tokens whose bytes agree with the rest of `starts_with` are allowed until that text is complete.
 """
 
@@ -21,8 +21,9 @@ from midspan.engine.protocol import (
     token_room,
 )
 from midspan.errors import MidspanError
-from midspan.prompt.formats import detect_format
+from midspan.prompt.formats import Format, detect_format
 from midspan.prompt.tokenizer import Tokenizer
+from midspan.recipe.schema import PromptConfig
 
 if TYPE_CHECKING:
     import torch
@@ -33,10 +34,12 @@ if TYPE_CHECKING:
 class TorchEngine:
     """An Engine over a `Llama` module; see `open_torch`."""
 
-    def __init__(self, name: str, model: "Llama", tokenizer: Tokenizer) -> None:
-        self.name, self.tokenizer, self.format = name, tokenizer, detect_format(tokenizer)
+    def __init__(
+        self, name: str, model: "Llama", tokenizer: Tokenizer, format: Format, prompt_config: PromptConfig | None
+    ) -> None:
+        self.name, self.tokenizer, self.format = name, tokenizer, format
         self.context_length = model.config.context_length
-        self.prompt_config = default_prompt(self.context_length)
+        self.prompt_config = prompt_config or default_prompt(self.context_length)
         self._model = model
         self._control_ids = {tokenizer.special(special) for special in tokenizer.specials}
 
@@ -136,7 +139,9 @@ def _sample(scores: "torch.Tensor", top_p: float, random: "torch.Generator") -> 
     return int(order[torch.multinomial(probabilities, 1, generator=random)])
 
 
-def open_torch(hf_dir: Path) -> TorchEngine:
+def open_torch(
+    hf_dir: Path, *, name: str = "", family: str | None = None, prompt_config: PromptConfig | None = None
+) -> TorchEngine:
     """Open a Hugging Face directory. Raises MidspanError if it is not a whole Llama or PyTorch is not installed."""
     try:
         from midspan.model.checkpoint import load_hf
@@ -146,4 +151,5 @@ def open_torch(hf_dir: Path) -> TorchEngine:
         ) from None
     model = load_hf(hf_dir)
     model.eval()
-    return TorchEngine(hf_dir.name, model, Tokenizer.load(hf_dir))
+    tokenizer = Tokenizer.load(hf_dir)
+    return TorchEngine(name or hf_dir.name, model, tokenizer, detect_format(tokenizer, family), prompt_config)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from midspan.engine.open import EngineName
 from midspan.errors import MidspanError
 from midspan.recipe.invalid import Over, invalid
 
@@ -42,6 +43,7 @@ class ServeConfig(Section):
     """A run, a Hugging Face directory, a .gguf file or the URL of an OpenAI-compatible server."""
     tokenizer: Path | None = None
     family: str | None = None
+    engine: EngineName = "auto"
     runs: Path = Path("runs")
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8012

@@ -29,7 +29,7 @@ from midspan.complete.request import CompletionRequest
 from midspan.context.sets import Feature
 from midspan.context.strategies import features_of
 from midspan.engine.locate import locate
-from midspan.engine.open import is_remote, open_engine
+from midspan.engine.open import EngineName, is_remote, open_engine
 from midspan.errors import MidspanError
 from midspan.serve.folder import Folder
 from midspan.serve.positions import Encoding, offset_at
@@ -282,6 +282,7 @@ def serve_lsp(
     threads: int | None = None,
     tokenizer: Path | None = None,
     family: str | None = None,
+    engine: EngineName = "auto",
 ) -> None:
     """Serve `model` (see `open_engine`) to the editor at standard input and output until it leaves.
 
@@ -291,8 +292,8 @@ def serve_lsp(
         locate(model, runs)
 
     async def open_completer() -> Completer:
-        engine = await open_engine(model, runs=runs, threads=threads, tokenizer=tokenizer, family=family)
-        return Completer(engine)
+        opened = await open_engine(model, runs=runs, threads=threads, tokenizer=tokenizer, family=family, engine=engine)
+        return Completer(opened)
 
     # pygls logs messages whole, source text and all, also where one fails; the editor is told of failures anyway.
     logging.getLogger("pygls").setLevel(logging.CRITICAL)

@@ -121,6 +121,7 @@ async def _serve(
         slots=config.slots,
         tokenizer=config.tokenizer,
         family=config.family,
+        engine=config.engine,
     )
     try:
         parallel = config.parallel if is_remote(config.model) else config.slots

@@ -6,7 +6,7 @@ import pytest
 import tiny_model
 
 from midspan.engine.locate import locate
-from midspan.engine.open import open_engine
+from midspan.engine.open import engine_name, open_engine
 from midspan.engine.protocol import GenerateRequest
 from midspan.errors import MidspanError
 from midspan.model.gguf_export import export_gguf
@@ -145,3 +145,59 @@ def test_unknown_prompt_settings_are_refused(tmp_path, taught_hf):
     path = tmp_path / "own.gguf"
     export_gguf(taught_hf, path, "f16", metadata={"midspan.prompt": '{"shape": 3}'})
     assert "prompt settings" in refusal(str(path), tmp_path)
+
+
+def in_cache(cache: Path, name: str, revision: str = "0123abcd") -> Path:
+    folder = cache / f"models--{name.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text(revision)
+    (folder / "snapshots" / revision).mkdir(parents=True)
+    return folder / "snapshots" / revision
+
+
+def test_hugging_face_name_is_found_in_the_local_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    snapshot = in_cache(tmp_path / "hub", "some/model")
+    (snapshot / "config.json").write_text("{}")
+    (snapshot / "model.safetensors").write_bytes(b"")
+    (snapshot.parent / "older").mkdir()
+    found = locate("some/model", tmp_path)
+    assert (found.name, found.path) == ("some/model", snapshot)
+    monkeypatch.delenv("HF_HUB_CACHE")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    assert locate("some/model", tmp_path).path == snapshot
+    gguf = in_cache(tmp_path / "hub", "some/gguf")
+    (gguf / "model-q8_0.gguf").write_bytes(b"")
+    assert locate("some/gguf", tmp_path).path == gguf / "model-q8_0.gguf"
+    (gguf / "model-f16.gguf").write_bytes(b"")
+    assert "model-f16.gguf, model-q8_0.gguf" in refusal("some/gguf", tmp_path)
+
+
+def test_hugging_face_name_that_is_not_there_says_how_to_download_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert "hf download some/model" in refusal("some/model", tmp_path)
+    snapshot = in_cache(tmp_path / "hub", "some/pickle")
+    (snapshot / "config.json").write_text("{}")
+    (snapshot / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    assert "pickle" in refusal("some/pickle", tmp_path)
+    assert "there is no model ../up" in refusal("../up", tmp_path)
+
+
+def test_engine_is_switched_by_name(tmp_path, taught_hf, taught_gguf):
+    async def text(engine: str) -> tuple[str, str]:
+        opened = await open_engine(str(taught_hf), runs=tmp_path, threads=1, engine=engine)
+        try:
+            ids = opened.tokenizer.encode("import os\n")
+            return type(opened).__name__, (await opened.generate(GenerateRequest(ids, 5))).text
+        finally:
+            await opened.close()
+
+    one, other = (asyncio.run(text(engine)) for engine in ("auto", "torch"))
+    assert (one[0], other[0]) == ("LlamaCppEngine", "TorchEngine")
+    assert one[1] == other[1]
+    with pytest.raises(MidspanError, match="PyTorch does not read"):
+        asyncio.run(open_engine(str(taught_gguf), runs=tmp_path, engine="torch"))
+    with pytest.raises(MidspanError, match="runs here"):
+        asyncio.run(open_engine("http://127.0.0.1:9", runs=tmp_path, engine="torch"))
+    with pytest.raises(MidspanError, match="there is no engine x; name one of these: auto"):
+        engine_name("x")

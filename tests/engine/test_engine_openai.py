@@ -10,8 +10,9 @@ import tiny_model
 from tiny_model import LESSONS
 
 from midspan.engine.llama_cpp_process import Settings, start
-from midspan.engine.openai import OpenAIEngine, _refusal, open_openai
+from midspan.engine.openai import OpenAIEngine, open_openai
 from midspan.engine.protocol import EngineError, GenerateRequest
+from midspan.engine.refusals import refusal
 from midspan.errors import MidspanError
 from midspan.model.gguf_tokenizer import read_tokenizer
 from midspan.prompt.build import make_prompt
@@ -115,6 +116,6 @@ def test_errors_name_the_cause(taught_gguf):
     ],
 )
 def test_refusals_say_the_reason_and_nothing_of_the_prompt(answer, says):
-    message = str(_refusal(400, answer))
+    message = str(refusal(400, answer))
     assert says in message
     assert "private" not in message
