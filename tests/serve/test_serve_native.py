@@ -57,7 +57,8 @@ def test_context_files_reach_the_prompt_and_explain_says_so(server):
 
 def test_stream_sends_deltas_then_the_suggestion(server):
     client, _, _ = server
-    with client.stream("POST", "/v1/midspan/completions", json=body_of("two_lines", stream=True)) as response:
+    body = body_of("two_lines", stream=True, document="unseen")
+    with client.stream("POST", "/v1/midspan/completions", json=body) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         events = [json.loads(line.removeprefix("data: ")) for line in response.iter_lines() if line]
     *deltas, final = events

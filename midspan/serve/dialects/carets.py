@@ -13,8 +13,9 @@ from midspan.complete.request import CompletionRequest, Suggestion
 from midspan.context.project import Chunk
 from midspan.errors import MidspanError
 from midspan.prompt.foreign import parse
+from midspan.serve.caller import Caller
 from midspan.serve.dialects.fields import MAX_NEW_TOKENS
-from midspan.serve.service import Caller, Service
+from midspan.serve.service import Service
 
 DEFAULT_NEW_TOKENS = 64
 MAX_TEMPERATURE = 2.0

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from midspan.complete.request import CompletionRequest, Suggestion
 from midspan.engine.protocol import StopReason
+from midspan.serve.caller import Caller
 from midspan.serve.dialects.carets import Sampling, decoded, prompt_request, request_at, texts
 from midspan.serve.dialects.errors import LlamaError, refusals
 from midspan.serve.dialects.events import event
@@ -32,7 +33,7 @@ from midspan.serve.dialects.fields import (
     Whole,
     example,
 )
-from midspan.serve.service import Caller, Service
+from midspan.serve.service import Service
 
 MAX_RESPONSE_FIELDS = 100
 EXAMPLE = {"input_prefix": "def area(width, height):\n", "prompt": "    return ", "input_suffix": "\n", "n_predict": 32}

@@ -17,6 +17,7 @@ from midspan.context.memory import Memory
 from midspan.context.project import File, Project
 from midspan.engine.protocol import EngineError, StopReason
 from midspan.errors import MidspanError
+from midspan.serve.caller import Caller
 from midspan.serve.dialects.carets import SEEDS, document_key, new_tokens
 from midspan.serve.dialects.errors import NativeError, error_answer, refusals
 from midspan.serve.dialects.events import begun, event
@@ -34,7 +35,7 @@ from midspan.serve.dialects.fields import (
     Whole,
     example,
 )
-from midspan.serve.service import Caller, Service
+from midspan.serve.service import Service
 
 PATH = "/v1/midspan/completions"
 EXAMPLE = {"path": "area.py", "prefix": "def area(width, height):\n    return ", "suffix": "\n"}

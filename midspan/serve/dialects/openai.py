@@ -16,6 +16,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag
 
 from midspan.complete.request import Suggestion
 from midspan.engine.protocol import StopReason
+from midspan.serve.caller import Caller
 from midspan.serve.dialects.carets import Sampling, decoded, prompt_request, request_at, texts
 from midspan.serve.dialects.errors import OpenAIError, refusals
 from midspan.serve.dialects.events import event
@@ -33,7 +34,7 @@ from midspan.serve.dialects.fields import (
     example,
 )
 from midspan.serve.dialects.tabby import Segmented, SegmentsBody, complete_segments
-from midspan.serve.service import Caller, Service
+from midspan.serve.service import Service
 
 MAX_PROMPTS = 16
 EXAMPLE = {"prompt": "def area(width, height):\n    return ", "suffix": "\n", "max_tokens": 32}

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from midspan.errors import MidspanError
+from midspan.serve.caller import Caller
 from midspan.serve.dialects.carets import Sampling, prompt_request, request_at, texts
 from midspan.serve.dialects.errors import OpenAIError, refusals
 from midspan.serve.dialects.fields import MAX_FILES, Body, Count, FilePath, Seed, ShortText, Temperature, Text
-from midspan.serve.service import Caller, Service
+from midspan.serve.service import Service
 
 ID = "cmpl-"
 """What the ids of suggestions begin with."""
