@@ -102,13 +102,14 @@ def read_parts(
         paths.append(path)
         if not path.is_file():
             missing.append({"task": task, "path": str(path)})
-    with progress.task("read", total=len(paths)) as bar:
-        bar.advance(len(paths) - len(missing))
+    with progress.task("read", total=len(paths), done=len(paths) - len(missing)) as bar:
         if missing:
             workers = min(len(missing), processes)
             reader = daft.cls(_PartReader, use_process=workers > 1, max_concurrency=workers)(refused, gate)
             frame = daft.from_pylist(missing).into_batches(1)
-            for _ in frame.select(reader.read(daft.col("task"), daft.col("path")).alias("rows")).iter_rows():
+            for row in frame.select(reader.read(daft.col("task"), daft.col("path")).alias("failure")).iter_rows():
+                if failure := row["failure"]:
+                    raise OSError(*json.loads(failure))
                 bar.advance()
     return paths
 
@@ -133,19 +134,26 @@ def _is_border(candidate: Candidate) -> bool:
 
 
 class _PartReader:
-    """The function that runs in Daft's worker processes."""
+    """The function that runs in Daft's worker processes.
+
+    It answers a failure to write, as the arguments of OSError in JSON: an exception would reach the user through Daft.
+    """
 
     def __init__(self, refused: OptOut, gate: FilterConfig) -> None:
         self._refused = refused
         self._gate = Filters(gate)
 
-    @daft.method(return_dtype=daft.DataType.int64())
-    def read(self, task: str, path: str) -> int:
-        return read_part(task, self._refused, self._gate, Path(path))
+    @daft.method(return_dtype=daft.DataType.string())
+    def read(self, task: str, path: str) -> str:
+        try:
+            read_part(task, self._refused, self._gate, Path(path))
+        except OSError as error:
+            return json.dumps([error.errno, error.strerror or str(error), path])
+        return ""
 
 
-def read_part(task: str, refused: OptOut, gate: Filters, path: Path) -> int:
-    """Read one part and write it to `path`. Returns the number of rows."""
+def read_part(task: str, refused: OptOut, gate: Filters, path: Path) -> None:
+    """Read one part and write it to `path`."""
     candidates = [Candidate(**fields | {"location": Location(*fields["location"])}) for fields in json.loads(task)]
     contents = read_contents([(candidate.location, candidate.bytes) for candidate in candidates])
     rows = [_row(candidate, content, refused, gate) for candidate, content in zip(candidates, contents, strict=True)]
@@ -156,7 +164,6 @@ def read_part(task: str, refused: OptOut, gate: Filters, path: Path) -> int:
         stream.flush()
         os.fsync(stream.fileno())
     aside.replace(path)
-    return len(rows)
 
 
 KNOWN_BEFORE = [each.name for each in fields(Candidate) if each.name != "location"]

@@ -3,7 +3,9 @@ import os
 from test_data_licence import MIT
 
 from midspan.data.licence import LicenceFinder
-from midspan.data.sources import list_projects
+from midspan.data.sources import fingerprint, list_projects
+from midspan.data.sources.contents import read_contents
+from midspan.data.sources.project import Broken, Unread
 from midspan.recipe.sources import EnvironmentSource, FolderSource
 
 
@@ -97,3 +99,35 @@ def test_the_revision_is_the_commit_checked_out(tmp_path):
     assert revision() == "def456"
     write(tmp_path, {"p/.git/refs/heads/main": "fed789\n"})
     assert revision() == "fed789"
+
+
+def test_ignore_files_hold_in_folders(tmp_path):
+    write(tmp_path, {"p/.gitignore": "build/\n*.gen.py\n", "p/a.py": "1", "p/b.gen.py": "2", "p/build/c.py": "3"})
+    write(tmp_path, {"p/lib/.midspanignore": "d.py\n", "p/lib/d.py": "4", "p/lib/e.py": "5"})
+    (project,) = list_projects([FolderSource(kind="folder", path=str(tmp_path / "p"))])
+    assert [file.path for file in project.files] == ["a.py", "lib/e.py"]
+
+
+def test_files_are_read_only_as_they_were_listed(tmp_path):
+    write(tmp_path, {"p/a.py": "1", "p/b.py": "22", "p/c.py": "3", "p/d.py": "4", "p/e.py": "5"})
+    (project,) = list_projects([FolderSource(kind="folder", path=str(tmp_path / "p"))])
+    (tmp_path / "p" / "b.py").write_text("23")
+    (tmp_path / "p" / "c.py").unlink()
+    (tmp_path / "p" / "d.py").unlink()
+    (tmp_path / "p" / "d.py").mkdir()
+    (tmp_path / "p" / "e.py").unlink()
+    (tmp_path / "p" / "e.py").symlink_to("a.py")
+    contents = list(read_contents([(file.location, file.bytes) for file in project.files]))
+    assert contents[0] == b"1" and contents[1] == Unread("changed_while_reading")
+    assert contents[2] == contents[3] == contents[4] == Unread("unreadable")
+    assert list(read_contents([(project.files[0].location, 0)])) == [Unread("too_large")]
+
+
+def test_broken_sources_do_not_hold_up_the_others(tmp_path):
+    write(tmp_path, {"p/a.py": "1", "empty/readme.unknown": "2"})
+    sources = [FolderSource(kind="folder", path=str(tmp_path / name)) for name in ("none", "p", "empty")]
+    found = list(list_projects(sources))
+    assert [each.name for each in found if not isinstance(each, Broken)] == ["p", "empty"]
+    broken = [each for each in found if isinstance(each, Broken)]
+    assert [each.source for each in broken] == [f"folder:{tmp_path}/none", f"folder:{tmp_path}/empty"]
+    assert fingerprint(sources) == fingerprint(sources)

@@ -6,6 +6,7 @@ next build lists the file anew.
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
@@ -31,14 +32,22 @@ def read_contents(wanted: Sequence[tuple[Location, int]]) -> Iterator[bytes | Un
 def _read_file(location: Location, limit: int) -> bytes | Unread:
     try:
         descriptor = os.open(location.container, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            if _changed(location, os.fstat(descriptor)):
-                return Unread("changed_while_reading")
-            content = stream.read(limit + 1)
-            if _changed(location, os.fstat(descriptor)):
-                return Unread("changed_while_reading")
     except OSError:
         return Unread("unreadable")
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return Unread("unreadable")
+        if _changed(location, status):
+            return Unread("changed_while_reading")
+        with open(descriptor, "rb", buffering=0, closefd=False) as stream:  # noqa: PTH123  (a descriptor, no path)
+            content = stream.read(limit + 1)
+        if _changed(location, os.fstat(descriptor)):
+            return Unread("changed_while_reading")
+    except OSError:
+        return Unread("unreadable")
+    finally:
+        os.close(descriptor)
     return Unread("too_large") if len(content) > limit else content
 
 
