@@ -109,6 +109,8 @@ def _write(file: Path, entries: Sequence[Entry]) -> None:
     try:
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
             stream.writelines(f"{entry.name} {entry.id} {entry.digest}\n" for entry in entries)
+        if file.exists():  # whoever adds a token, the server's user reads the file
+            os.chown(aside, file.stat().st_uid, file.stat().st_gid)
         sync(aside)
         aside.replace(file)
     except OSError as error:
