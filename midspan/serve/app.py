@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -50,7 +51,10 @@ def create_app(service: Service, *, tokens: Tokens | None = None) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     async def on_refusal(request: Request, error: HTTPException) -> JSONResponse:
-        return _refusal(request, error.status_code, MidspanError(error.detail), error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(sorted(_methods(app, request.url.path)))
+        return _refusal(request, error.status_code, MidspanError(error.detail), headers)
 
     @app.get("/health")
     async def health() -> Health:
@@ -68,6 +72,11 @@ def _refusal(
 ) -> JSONResponse:
     """The error in the form of the dialect that the request is in."""
     return JSONResponse(error_answer(request.url.path, status, error), status, headers)
+
+
+def _methods(app: FastAPI, path: str) -> set[str]:
+    """The methods of all routes of a path; the framework names those of the first one only."""
+    return {method.upper() for method in app.openapi()["paths"].get(path, {})}
 
 
 def _is_field(part: int | str) -> bool:

@@ -7,6 +7,9 @@ from typing import Any
 
 from midspan.complete.request import Suggestion
 
+STREAM: dict[str, dict[str, Any]] = {"text/event-stream": {}}
+"""How the description of a route says that it can answer in server-sent events."""
+
 
 def compact(content: Any) -> str:
     """JSON without blanks, as some clients insist on."""

@@ -40,11 +40,13 @@ class Body(BaseModel):
 Text = Annotated[str, AfterValidator(_is_text)]
 ShortText = Annotated[Text, Field(max_length=MAX_FIELD_CHARS)]
 FilePath = Annotated[Text, Field(min_length=1, max_length=4_096)]
-Whole = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[Whole, Field(ge=0)]
-Candidates = Annotated[Whole, Field(ge=1, le=MAX_CANDIDATES)]
+WHOLE = BeforeValidator(_whole)
+"""Stands behind a field's limits: in front of them they would be missing in the description of the API."""
+Whole = Annotated[int, WHOLE]
+Count = Annotated[int, Field(ge=0), WHOLE]
+Candidates = Annotated[int, Field(ge=1, le=MAX_CANDIDATES), WHOLE]
 Stops = Annotated[list[ShortText], Field(max_length=MAX_STOPS)]
 Temperature = Annotated[float, Field(ge=0, le=100)]
 TopP = Annotated[float, Field(ge=0, le=1)]
-Seed = Annotated[Whole, Field(ge=-(2**63), lt=2**63)]
-TokenId = Annotated[Whole, Field(ge=0, lt=2**31)]
+Seed = Whole
+TokenId = Annotated[int, Field(ge=0, lt=2**31), WHOLE]

@@ -17,9 +17,10 @@ from midspan.engine.protocol import StopReason
 from midspan.serve.caller import Caller
 from midspan.serve.dialects.carets import Sampling, decoded, prompt_request, request_at, texts
 from midspan.serve.dialects.errors import LlamaError, refusals
-from midspan.serve.dialects.events import event
+from midspan.serve.dialects.events import STREAM, event
 from midspan.serve.dialects.fields import (
     MAX_FILES,
+    WHOLE,
     Body,
     Candidates,
     Count,
@@ -30,7 +31,6 @@ from midspan.serve.dialects.fields import (
     Text,
     TokenId,
     TopP,
-    Whole,
     example,
 )
 from midspan.serve.service import Service
@@ -38,7 +38,6 @@ from midspan.serve.service import Service
 MAX_RESPONSE_FIELDS = 100
 EXAMPLE = {"input_prefix": "def area(width, height):\n", "prompt": "    return ", "input_suffix": "\n", "n_predict": 32}
 STOP_TYPES: dict[StopReason, Literal["eos", "limit", "word"]] = {"end": "eos", "length": "limit", "stop": "word"}
-STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
 
 
 class Extra(Body):
@@ -51,7 +50,7 @@ class Extra(Body):
 class GenerationBody(Body):
     """How to generate. `n_predict` 0 reads the prompt ahead, -1 sets no limit."""
 
-    n_predict: Annotated[Whole, Field(ge=-2)] | None = None
+    n_predict: Annotated[int, Field(ge=-2), WHOLE] | None = None
     n_cmpl: Candidates | None = None
     stop: Stops | None = None
     temperature: Temperature | None = None

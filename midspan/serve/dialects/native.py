@@ -20,10 +20,11 @@ from midspan.errors import MidspanError
 from midspan.serve.caller import Caller
 from midspan.serve.dialects.carets import SEEDS, document_key, new_tokens
 from midspan.serve.dialects.errors import NativeError, error_answer, refusals
-from midspan.serve.dialects.events import begun, event
+from midspan.serve.dialects.events import STREAM, begun, event
 from midspan.serve.dialects.fields import (
     MAX_FILES,
     MAX_NEW_TOKENS,
+    WHOLE,
     Body,
     Candidates,
     Count,
@@ -32,7 +33,6 @@ from midspan.serve.dialects.fields import (
     Stops,
     Text,
     TopP,
-    Whole,
     example,
 )
 from midspan.serve.service import Service
@@ -41,7 +41,6 @@ PATH = "/v1/midspan/completions"
 EXAMPLE = {"path": "area.py", "prefix": "def area(width, height):\n    return ", "suffix": "\n"}
 MAX_STEPS = 100
 StepName = Annotated[str, Field(json_schema_extra={"enum": list(NAMES)})]
-STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
 
 
 class OwnBody(Body):
@@ -84,7 +83,7 @@ class CompletionBody(CaretBody):
 
     model_config = example(EXAMPLE)
     caret: Caret = "auto"
-    max_new_tokens: Annotated[Whole, Field(ge=1, le=MAX_NEW_TOKENS)] = 64
+    max_new_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS), WHOLE] = 64
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
     top_p: TopP = 1.0
     seed: Count = 0

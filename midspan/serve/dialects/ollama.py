@@ -29,7 +29,7 @@ NANOSECONDS = 1_000_000
 TEMPLATE = "{{ .Prompt }}{{ .Suffix }}"
 """Clients look for `.Suffix` in it to see that `suffix` can be sent; the prompt is made elsewhere."""
 DONE: dict[StopReason, Literal["stop", "length"]] = {"end": "stop", "stop": "stop", "length": "length"}
-NDJSON = {"application/x-ndjson": {"schema": {"type": "string"}}}
+NDJSON: dict[str, dict[str, Any]] = {"application/x-ndjson": {}}
 EXAMPLE = {"model": "midspan", "prompt": "def area(width, height):\n    return ", "suffix": "\n", "stream": False}
 
 

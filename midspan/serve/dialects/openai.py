@@ -19,7 +19,7 @@ from midspan.engine.protocol import StopReason
 from midspan.serve.caller import Caller
 from midspan.serve.dialects.carets import Sampling, decoded, prompt_request, request_at, texts
 from midspan.serve.dialects.errors import OpenAIError, refusals
-from midspan.serve.dialects.events import event
+from midspan.serve.dialects.events import STREAM, event
 from midspan.serve.dialects.fields import (
     Body,
     Candidates,
@@ -165,7 +165,6 @@ AnyBody = Annotated[
     Annotated[TextCompletionBody, Tag("openai")] | Annotated[SegmentsBody, Tag("tabby")], Discriminator(_kind)
 ]
 DONE = "data: [DONE]\n\n"
-STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
 
 
 def routes(service: Service) -> APIRouter:
