@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from midspan.complete.draft import Draft
 from midspan.complete.request import StepReport
@@ -12,9 +13,13 @@ from midspan.complete.steps.empty import drop_empty
 from midspan.complete.steps.following import stop_at_following_line
 from midspan.complete.steps.line import stop_at_line_end
 from midspan.complete.steps.overlap import trim_suffix_overlap
+from midspan.complete.steps.placeholder import cut_placeholder
 from midspan.complete.steps.repetition import stop_at_repetition
 from midspan.complete.steps.scope import stop_at_scope_end
+from midspan.complete.steps.secret import drop_secret
+from midspan.complete.steps.style import take_style
 from midspan.complete.steps.unfinished import cut_unfinished
+from midspan.complete.steps.unsure import drop_unsure
 from midspan.errors import MidspanError
 
 HEALING = "healing"
@@ -23,23 +28,30 @@ HEALING = "healing"
 
 @dataclass(frozen=True)
 class Step:
-    """A pure function with the name by which it is switched off; `stops`: it also ends a running generation."""
+    """A pure function with the name by which it is switched off.
+
+    `stops` says when it can also end a running generation: when a line is whole, or after any piece of text.
+    """
 
     name: str
     apply: Callable[[Draft], Draft]
-    stops: bool = False
+    stops: Literal["", "line", "any"] = ""
 
 
 STEPS = (
-    Step("line", stop_at_line_end, stops=True),
-    Step("scope", stop_at_scope_end, stops=True),
-    Step("following", stop_at_following_line, stops=True),
-    Step("repetition", stop_at_repetition, stops=True),
+    Step("style", take_style),
+    Step("line", stop_at_line_end, stops="line"),
+    Step("scope", stop_at_scope_end, stops="any"),
+    Step("following", stop_at_following_line, stops="line"),
+    Step("repetition", stop_at_repetition, stops="line"),
     Step("unfinished", cut_unfinished),
+    Step("placeholder", cut_placeholder),
     Step("overlap", trim_suffix_overlap),
     Step("empty", drop_empty),
     Step("above", drop_repeated_above),
     Step("broken", drop_broken),
+    Step("secret", drop_secret),
+    Step("unsure", drop_unsure),
 )
 NAMES = (HEALING, *(step.name for step in STEPS))
 
@@ -68,4 +80,7 @@ def run_steps(draft: Draft, steps: Sequence[Step] = STEPS) -> tuple[Draft, tuple
 def _change(before: Draft, after: Draft) -> str:
     if after.dropped:
         return f"dropped: {after.dropped}"
-    return f"{len(before.text)} -> {len(after.text)} characters" if after.text != before.text else ""
+    done = [f"{len(before.text)} -> {len(after.text)} characters"] if after.text != before.text else []
+    if after.replace != before.replace:
+        done.append(f"replaces {after.suffix[: after.replace]!r}")
+    return ", ".join(done)

@@ -22,7 +22,8 @@ class CompletionRequest:
     before any string of `stop`. `document` is an opaque key of the editor buffer (such as user and path): of requests
     with the same one the newest counts, and they share a cache; "" is no particular buffer. `chunks` is context that
     the client chose, best first; it takes the place of what would be ranked from `project`. `candidates` is how many
-    different suggestions are wanted, `skip` names steps that are not to be taken.
+    different suggestions are wanted, `skip` names steps that are not to be taken either. `max_new_tokens` and
+    `min_confidence` are the model's own if they are None.
     """
 
     path: str
@@ -32,7 +33,7 @@ class CompletionRequest:
     recent: tuple[str, ...] = ()
     edited: tuple[Spot, ...] = ()
     caret: Caret = "auto"
-    max_new_tokens: int = 64
+    max_new_tokens: int | None = None
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
@@ -41,6 +42,7 @@ class CompletionRequest:
     chunks: tuple[Chunk, ...] | None = None
     candidates: int = 1
     skip: frozenset[str] = frozenset()
+    min_confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,12 @@ class StepReport:
 class Suggestion:
     """What to show: `text`, empty if there is nothing (then `dropped` says why).
 
-    The text takes the place of the `replace` characters right behind the caret, on its line; nearly always none.
+    The text takes the place of the `replace` characters right behind the caret, on its line; nearly always none. Where
+    an editor can only insert, `insertion` is what to show.
     `logprob` is the mean over the generated tokens, 0 if there are none; `confidence` the probability that the
-    suggestion is right. `steps` says what each step did. `alternatives` are the other candidates, the best first, none
-    of them empty. `source` is where the suggestion comes from; tokens and times count what this request cost.
+    suggestion is right. `caret` is the kind of place, `steps` says what each step did. `alternatives` are the other
+    candidates, the best first, none of them empty. `source` is where the suggestion comes from; tokens and times count
+    what this request cost.
     """
 
     text: str
@@ -81,7 +85,14 @@ class Suggestion:
     dropped: str
     prompt: Prompt
     steps: tuple[StepReport, ...]
+    caret: str = ""
     replace: int = 0
+    insertable: int = 0
     confidence: float = 0.0
     alternatives: "tuple[Suggestion, ...]" = ()
     source: Source = "engine"
+
+    @property
+    def insertion(self) -> str:
+        """The text as far as it can be inserted without replacing anything: up to where it writes that again."""
+        return self.text[: self.insertable] if self.replace else self.text

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from midspan.engine.assemble import Assembler, StartMismatch, stream_healed
+from midspan.engine.calibration import Calibration
 from midspan.engine.events import event_data
 from midspan.engine.grammar import starting_with
 from midspan.engine.llama_cpp_process import Child, Settings
@@ -35,7 +36,7 @@ from midspan.engine.supervisor import Patience, Supervisor
 from midspan.errors import MidspanError
 from midspan.prompt.formats import Format
 from midspan.prompt.tokenizer import Tokenizer
-from midspan.recipe.schema import PromptConfig
+from midspan.recipe.schema import CompleteConfig, PromptConfig
 
 STOP_REASONS: dict[str, StopReason] = {"eos": "end", "limit": "length", "word": "stop"}
 EXIT_SECONDS = 2.0
@@ -48,6 +49,9 @@ DEFAULT_PATIENCE = Patience()
 
 class LlamaCppEngine:
     """An Engine over one child process; see `open_llama_cpp`."""
+
+    complete_config = CompleteConfig()
+    calibration: Calibration | None = None
 
     def __init__(
         self,

@@ -8,11 +8,12 @@ import tempfile
 from collections.abc import Awaitable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from pydantic import ValidationError
 
 from midspan import __version__
+from midspan.engine.calibration import read_calibration
 from midspan.engine.llama_cpp import open_llama_cpp
 from midspan.engine.locate import locate
 from midspan.engine.openai import open_openai
@@ -25,9 +26,11 @@ from midspan.model.gguf_metadata import read_metadata
 from midspan.model.gguf_tokenizer import read_tokenizer
 from midspan.prompt.formats import detect_format
 from midspan.prompt.tokenizer import Tokenizer
-from midspan.recipe.schema import PromptConfig
+from midspan.recipe.schema import CompleteConfig, PromptConfig
+from midspan.recipe.section import Section
 
 EngineName = Literal["auto", "llama.cpp", "torch"]
+T = TypeVar("T", bound=Section)
 MAX_CONTEXT = 16_384
 """Longest context set up for an embedded model, whatever the model could do: its KV cache is allocated at once."""
 
@@ -69,16 +72,20 @@ async def open_engine(
     metadata = read_metadata(gguf)
     own = read_tokenizer(gguf, metadata)
     length = _context_length(gguf, metadata)
-    return await open_llama_cpp(
+    calibration = read_calibration(found.path)
+    opened = await open_llama_cpp(
         gguf,
         name=found.name,
         tokenizer=own,
         format=detect_format(own, family),
-        prompt_config=_stored_prompt(gguf, metadata) or found.prompt or default_prompt(length),
+        prompt_config=_stored(gguf, metadata, "prompt", PromptConfig) or found.prompt or default_prompt(length),
         context_length=length,
         threads=threads,
         slots=slots,
     )
+    opened.complete_config = _stored(gguf, metadata, "complete", CompleteConfig) or CompleteConfig()
+    opened.calibration = calibration
+    return opened
 
 
 def engine_name(name: str) -> EngineName:
@@ -116,16 +123,17 @@ def _context_length(gguf: Path, metadata: Mapping[str, Any]) -> int:
     return min(length, MAX_CONTEXT)
 
 
-def _stored_prompt(gguf: Path, metadata: Mapping[str, Any]) -> PromptConfig | None:
-    stored = metadata.get("midspan.prompt")
+def _stored(gguf: Path, metadata: Mapping[str, Any], section: str, kind: type[T]) -> T | None:
+    """A section of the recipe that the file carries."""
+    stored = metadata.get(f"midspan.{section}")
     if not isinstance(stored, str):
         return None
     try:
-        return PromptConfig.model_validate_json(stored)
+        return kind.model_validate_json(stored)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise MidspanError(
-            f"{gguf} holds prompt settings this version does not know: {where}", "update midspan or export again"
+            f"{gguf} holds {section} settings this version does not know: {where}", "update midspan or export again"
         ) from None
 
 

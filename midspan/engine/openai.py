@@ -15,6 +15,7 @@ from typing import Any, Literal
 import httpx
 
 from midspan.engine.assemble import Assembler, stream_healed
+from midspan.engine.calibration import Calibration
 from midspan.engine.events import event_data
 from midspan.engine.ollama import OllamaEngine, open_ollama
 from midspan.engine.protocol import (
@@ -31,7 +32,7 @@ from midspan.engine.refusals import refusal, server_message
 from midspan.errors import MidspanError
 from midspan.prompt.formats import Format
 from midspan.prompt.tokenizer import Tokenizer
-from midspan.recipe.schema import PromptConfig
+from midspan.recipe.schema import CompleteConfig, PromptConfig
 
 OLLAMA = "library"
 """Whom Ollama calls the owner of its models."""
@@ -43,6 +44,9 @@ READ_SECONDS = 300.0
 
 class OpenAIEngine:
     """An Engine over HTTP; see `open_openai`."""
+
+    complete_config = CompleteConfig()
+    calibration: Calibration | None = None
 
     def __init__(
         self,

@@ -5,10 +5,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from midspan.engine.calibration import Calibration
 from midspan.errors import MidspanError
 from midspan.prompt.formats import Format
 from midspan.prompt.tokenizer import Tokenizer
-from midspan.recipe.schema import PromptConfig
+from midspan.recipe.schema import CompleteConfig, PromptConfig
 
 StopReason = Literal["end", "length", "stop"]
 PROMPT_SHARE = 0.75
@@ -90,6 +91,10 @@ class Engine(Protocol):
     context_length: int
     prompt_config: PromptConfig
     """The prompt settings the model was made for."""
+    complete_config: CompleteConfig
+    """The completion settings it came with."""
+    calibration: Calibration | None
+    """What its log-probabilities are worth, if somebody measured it."""
 
     def stream(self, request: GenerateRequest) -> Stream:
         """Generate: deltas, then one Generation. Closing the iterator cancels the work.

@@ -50,6 +50,7 @@ class ReplicaEngine:
         engines = [replica.engine for replica in replicas if replica.engine is not None]
         self.context_length = min(engine.context_length for engine in engines)
         self.prompt_config = min((engine.prompt_config for engine in engines), key=lambda config: config.max_tokens)
+        self.complete_config, self.calibration = first.complete_config, first.calibration
         for replica in replicas:
             if replica.engine is None:
                 self._leave_out(replica)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midspan.engine.assemble import Assembler, stream_healed
+from midspan.engine.calibration import Calibration
 from midspan.engine.protocol import (
     GenerateRequest,
     Generation,
@@ -23,7 +24,7 @@ from midspan.engine.protocol import (
 from midspan.errors import MidspanError
 from midspan.prompt.formats import Format, detect_format
 from midspan.prompt.tokenizer import Tokenizer
-from midspan.recipe.schema import PromptConfig
+from midspan.recipe.schema import CompleteConfig, PromptConfig
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 class TorchEngine:
     """An Engine over a `Llama` module; see `open_torch`."""
+
+    complete_config = CompleteConfig()
+    calibration: Calibration | None = None
 
     def __init__(
         self, name: str, model: "Llama", tokenizer: Tokenizer, format: Format, prompt_config: PromptConfig | None

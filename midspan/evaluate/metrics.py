@@ -6,9 +6,9 @@ from rapidfuzz.distance import Levenshtein
 from sacrebleu.metrics.chrf import CHRF
 
 from midspan.data.cases import Case
-from midspan.prefer.judges.checks import is_stub
+from midspan.syntax.broken import is_broken
 from midspan.syntax.languages import LANGUAGES
-from midspan.syntax.scope import is_broken
+from midspan.syntax.stubs import is_stub
 
 _CHRF = CHRF(word_order=2)
 

@@ -10,7 +10,11 @@ def run(context: StageContext) -> Metrics:
     """Copy the `hf` directory of stage `dpo` and write `model-<dtype>.gguf` for each dtype the recipe names."""
     source, recipe = context.inputs["dpo"] / "hf", context.recipe
     shutil.copytree(source, context.work / "hf", dirs_exist_ok=True)
-    metadata = {"midspan.prompt": recipe.prompt.model_dump_json(), "general.name": recipe.name}
+    metadata = {
+        "midspan.prompt": recipe.prompt.model_dump_json(),
+        "midspan.complete": recipe.complete.model_dump_json(),
+        "general.name": recipe.name,
+    }
     metrics: Metrics = {}
     with context.progress.task("export", len(recipe.export.gguf)) as task:
         for dtype in recipe.export.gguf:

@@ -71,13 +71,17 @@ STAGES: dict[str, Stage] = {
             "midspan.train.dpo",
         ),
         Stage(
-            "export", "Export to Hugging Face and GGUF", ("dpo",), ("prompt", "export"), "midspan.model.export_stage"
+            "export",
+            "Export to Hugging Face and GGUF",
+            ("dpo",),
+            ("prompt", "complete", "export"),
+            "midspan.model.export_stage",
         ),
         Stage(
             "eval",
             "Evaluate base, sft and dpo on held-out projects",
             ("data", "tokenizer", "pretrain", "sft", "dpo"),
-            ("seed", "fim", "prompt", "eval"),
+            ("seed", "fim", "prompt", "complete", "eval"),
             "midspan.evaluate.stage",
         ),
     )

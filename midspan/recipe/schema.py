@@ -135,6 +135,17 @@ class PromptConfig(Section):
     """Cut the prompt back to a safe token border and make the generation reproduce the cut text."""
 
 
+class CompleteConfig(Section):
+    """What the completion logic does where a request does not say otherwise; it travels inside the exported model."""
+
+    max_new_tokens: Positive = 64
+    """Longest suggestion, in tokens."""
+    min_confidence: Share = 0.0
+    """Suggestions that are right with a lower probability than this are not shown; it needs `midspan calibrate`."""
+    skip: tuple[str, ...] = ()
+    """Names of steps that are not taken; `midspan complete --explain` shows them all."""
+
+
 class OptimizerConfig(Section):
     """AdamW for embeddings and norms; `muon` takes the matrices of the blocks over."""
 
@@ -302,6 +313,7 @@ class Recipe(Section):
     model: ModelConfig = ModelConfig()
     fim: FimConfig = FimConfig()
     prompt: PromptConfig = PromptConfig()
+    complete: CompleteConfig = CompleteConfig()
     pretrain: PretrainConfig
     sft: SftConfig
     prefer: PreferConfig = PreferConfig()

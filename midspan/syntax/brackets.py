@@ -12,7 +12,7 @@ from functools import lru_cache
 import tree_sitter
 
 from midspan.syntax.languages import LANGUAGES, Language
-from midspan.syntax.parse import parse
+from midspan.syntax.parse import parse, parse_changed
 
 OPENERS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = frozenset(OPENERS.values())
@@ -44,11 +44,7 @@ def tokens_behind(beginning: bytes, added: bytes, language: Language) -> Tokens:
     """Tokens of `beginning + added` that reach behind `beginning`."""
     tree = _tree(beginning, language.name)
     if added:
-        tree = tree.copy()
-        start, end = _point(beginning), _point(beginning + added)
-        size = len(beginning)
-        tree.edit(size, size, size + len(added), start, start, end)
-        tree = parse(beginning + added, language, tree)
+        tree = parse_changed(tree, beginning, language, len(beginning), 0, added)
     return _tokens(tree, beginning + added, language, len(beginning))
 
 
@@ -84,10 +80,6 @@ def first_unmatched_closer(text: bytes, name: str) -> int | None:
         if size >= len(text):
             break
     return None
-
-
-def _point(text: bytes) -> tuple[int, int]:
-    return text.count(b"\n"), len(text) - text.rfind(b"\n") - 1
 
 
 def _tokens(tree: tree_sitter.Tree, text: bytes, language: Language, after: int) -> Tokens:

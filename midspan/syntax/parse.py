@@ -28,6 +28,28 @@ def parse(source: bytes, language: Language, old: tree_sitter.Tree | None = None
     return parser(language).parse(source, old)
 
 
+def parse_changed(
+    tree: tree_sitter.Tree, source: bytes, language: Language, start: int, removed: int, added: bytes
+) -> tree_sitter.Tree:
+    """The tree of `source` with `added` in place of the `removed` bytes at `start`; `tree`, that of `source`, stays."""
+    tree = tree.copy()
+    behind = start + removed
+    changed = source[:start] + added + source[behind:]
+    tree.edit(
+        start,
+        behind,
+        start + len(added),
+        _point(source, start),
+        _point(source, behind),
+        _point(changed, start + len(added)),
+    )
+    return parse(changed, language, tree)
+
+
+def _point(text: bytes, offset: int) -> tuple[int, int]:
+    return text.count(b"\n", 0, offset), offset - text.rfind(b"\n", 0, offset) - 1
+
+
 def tree_error_count(tree: tree_sitter.Tree) -> int:
     """Number of ERROR and MISSING nodes. Only subtrees with an error are walked."""
     count = 0

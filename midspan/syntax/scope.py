@@ -1,4 +1,4 @@
-"""Where what a completion was asked for ends: for stopping a generation, shortening it, and dropping broken ones.
+"""Where what a completion was asked for ends: for stopping a generation and shortening it.
 
 The rule of `scope_end`, for a completion written at a caret:
 
@@ -22,7 +22,6 @@ string) four times as much is parsed.
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from midspan.syntax.brackets import (
     CLOSERS,
@@ -33,8 +32,7 @@ from midspan.syntax.brackets import (
     open_brackets,
     tokens_behind,
 )
-from midspan.syntax.languages import LANGUAGES, Language
-from midspan.syntax.parse import error_count
+from midspan.syntax.languages import Language
 from midspan.syntax.tags import half_tag, open_in_line, unopened
 
 MAX_PREFIX = 32_768
@@ -100,7 +98,7 @@ def scope_end(prefix: str, completion: str, suffix: str, language: Language | No
 
     The rule is on this module's page. A scope that ends exactly with the completion counts as open.
     """
-    before, written = _tail(prefix, language), completion.encode()
+    before, written = read_prefix(prefix, language), completion.encode()
     end = _scan(before, written, suffix, language).end
     return None if end is None else len(written[: end - len(before)].decode())
 
@@ -111,22 +109,10 @@ def statement_ends(prefix: str, completion: str, suffix: str, language: Language
     These are the ends of statements of the caret's own block; none is behind the end of that block, none is the
     completion's own end, and none leaves nothing but blanks.
     """
-    before, written = _tail(prefix, language), completion.encode()
+    before, written = read_prefix(prefix, language), completion.encode()
     found = _scan(before, written, suffix, language)
     ends = {end - len(before) for end in (*found.statements, found.end) if end is not None}
     return [len(written[:end].decode()) for end in sorted(ends) if end < len(written) and written[:end].strip()]
-
-
-def is_broken(prefix: str, completion: str, suffix: str, language: Language | None) -> bool:
-    """Whether the file with the completion has more syntax errors than without it. False if there is no grammar."""
-    if language is None:
-        return False
-    return error_count((prefix + completion + suffix).encode(), language) > _errors(prefix, suffix, language.name)
-
-
-@lru_cache(maxsize=8)
-def _errors(prefix: str, suffix: str, name: str) -> int:
-    return error_count((prefix + suffix).encode(), LANGUAGES[name])
 
 
 def _scan(before: bytes, written: bytes, suffix: str, language: Language | None) -> _Scope:
@@ -318,8 +304,8 @@ def _behind_visible(text: bytes, caret: int, end: int) -> int:
     return caret + len(text[caret:end].rstrip())
 
 
-def _tail(prefix: str, language: Language | None) -> bytes:
-    """The end of the prefix, preferably from a line on that no line near it is shallower than."""
+def read_prefix(prefix: str, language: Language | None) -> bytes:
+    """The end of the prefix that is looked at, preferably from a line on that no line near it is shallower than."""
     data = prefix.encode()
     tag = language.opening_tag.encode() if language else b""
     for size in (MAX_PREFIX // 4, MAX_PREFIX):

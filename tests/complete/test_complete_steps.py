@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midspan.complete.draft import Draft
-from midspan.complete.pipeline import NAMES, checked, run_steps
+from midspan.complete.pipeline import NAMES, checked
 from midspan.complete.steps.above import drop_repeated_above
 from midspan.complete.steps.broken import drop_broken
 from midspan.complete.steps.empty import drop_empty
@@ -152,18 +152,6 @@ def test_repeated_above(prefix, text, dropped):
 )
 def test_broken(prefix, text, suffix, language, dropped):
     assert bool(drop_broken(Draft(text, prefix, suffix, language)).dropped) == dropped
-
-
-@given(CODE, CODE, CODE, st.booleans(), st.booleans(), st.sampled_from([None, PYTHON, JAVA]))
-@settings(max_examples=300, deadline=None)
-def test_all_steps_only_shorten_and_say_what_they_did(prefix, text, suffix, block, truncated, language):
-    draft = Draft(text, prefix, suffix, language, block, truncated)
-    final, notes = run_steps(draft)
-    assert text.startswith(final.text)
-    assert any(note.did for note in notes) == (final.text != text or bool(final.dropped))
-    assert bool(final.text) != bool(final.dropped)
-    assert block or "\n" not in final.text
-    assert not (final.text and suffix[:1] == "\n" and final.text.endswith("\n"))
 
 
 def test_a_name_that_is_no_step_is_refused_with_the_names():

@@ -11,7 +11,7 @@ import pytest
 import tiny_model
 from tiny_model import LESSONS, SHAPES, Lesson
 
-from midspan.complete.completer import Completer, wants_block
+from midspan.complete.completer import Completer
 from midspan.complete.request import CompletionRequest, Suggestion
 from midspan.context.project import Chunk, File, Project
 from midspan.engine.open import open_engine
@@ -162,21 +162,6 @@ def test_impossible_requests_are_refused_and_nothing_is_logged(taught_gguf, capl
 
     with_completer(taught_gguf, use)
     assert "confidential" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("prefix", "suffix", "expected"),
-    [
-        ("", "", True),
-        ("def f():\n    ", "\nx = 1", True),
-        ("f(\n    ", ");\n", True),
-        ("f(\r\n    ", ")\r\n", True),
-        ("x = ", "", False),
-        ("    ", "x = 1\n", False),
-    ],
-)
-def test_lines_wanted(prefix, suffix, expected):
-    assert wants_block(prefix, suffix) == expected
 
 
 def test_steps_are_switched_off_by_name_and_chunks_are_taken_as_given(taught_gguf):

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syntax_samples import SAMPLES
 
+from midspan.syntax.broken import is_broken
 from midspan.syntax.languages import LANGUAGES
-from midspan.syntax.scope import is_broken, scope_end, statement_ends
+from midspan.syntax.scope import scope_end, statement_ends
 
 # language, text before the caret, the completion with ¦ where its scope ends (absent: still open), text behind
 EXAMPLES = [

@@ -1,12 +1,18 @@
 """A suggestion never writes again what already stands behind the caret.
 
-Two rules. A closing bracket that the text did not open, and that the document closes itself right behind the caret,
-ends the text: editors write closing brackets on their own, and models write them again. Then an end of the text that
-equals the beginning of what follows is taken off, unless that is only a bracket or quote the text itself opened.
+Three rules. Editors write closing brackets and quotes on their own, and models write them again: a closer that the text
+did not open, and that the document has right behind the caret, ends the text. Unless the text goes on behind it, and
+nothing but closers follows on the caret's line: then the text takes the place of the closers it writes again (caret in
+`def f(|)`, text `a, b):`), provided that the syntax stays whole. Last, an end of the text that equals the beginning of
+what follows is taken off, unless that is only a bracket or quote the text itself opened.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from midspan.complete.draft import Draft
-from midspan.syntax.brackets import OPENERS, tokens_behind
+from midspan.syntax.brackets import CLOSERS, OPENERS, tokens_behind
+from midspan.syntax.broken import is_broken
 from midspan.syntax.languages import Language
 
 PREFIX_CHARS = 8_192
@@ -18,35 +24,63 @@ QUOTES = frozenset("\"'`")
 
 
 def trim_suffix_overlap(draft: Draft) -> Draft:
-    """Take off the end of the text what the suffix repeats. Quadratic in the length of the overlap only."""
-    trimmed = draft.cut(_closed_by_document(draft))
+    """Take off the end of the text what the suffix repeats, or let the text replace it."""
+    trimmed = _without_closers(draft)
     while size := _overlap(trimmed):
         trimmed = trimmed.cut(len(trimmed.text) - size)
     return trimmed
 
 
-def _closed_by_document(draft: Draft) -> int:
-    """Where the text begins to close what the document closes behind the caret; its length if it does not."""
+def closers_behind(draft: Draft) -> str:
+    """The rest of the caret's line, if it is closers and separators only and one of them stands at the caret."""
+    rest = draft.line_behind.rstrip()
+    return rest if rest and all(each in CLOSERS or each in QUOTES or each in SEPARATORS for each in rest) else ""
+
+
+def _without_closers(draft: Draft) -> Draft:
+    """The text up to where it closes what the document closes behind the caret, or with what it replaces."""
+    closing = list(_closing(draft))
     following = draft.suffix.lstrip()[:1]
+    if not closing or draft.text[closing[0]] != following:
+        return draft
+    first, rest = closing[0], closers_behind(draft)
+    count = end = 0
+    for offset in closing:
+        if count < len(rest) and draft.text[offset] == rest[count]:
+            count, end = count + 1, offset + 1
+    if count and draft.text.rstrip().endswith(rest[count:]):
+        count, end = len(rest), len(draft.text.rstrip())
+    goes_on = bool(draft.text[end:].strip()) or draft.text[first:end] != rest[:count]
+    if not (count and goes_on and draft.language):
+        return draft.cut(first)
+    if is_broken(draft.prefix, draft.text, draft.suffix, draft.language, replace=count):
+        return draft.cut(first)
+    return replace(draft, replace=count, insertable=first)
+
+
+def _closing(draft: Draft) -> Iterator[int]:
+    """Offsets of the closers in the text that close what was opened before it and what it may not close itself."""
     open_here, _ = _balance(_plain_brackets(draft.line_before))
     _, closed_here = _balance(_plain_brackets(draft.line_behind))
     allowed, depth = max(0, open_here - closed_here), 0
     for offset, bracket in _brackets(draft):
         if bracket in OPENERS:
             depth += 1
+        elif bracket in QUOTES:
+            yield offset
         elif depth:
             depth -= 1
         elif allowed:
             allowed -= 1
         else:
-            return offset if bracket == following else len(draft.text)
-    return len(draft.text)
+            yield offset
 
 
 def _overlap(draft: Draft) -> int:
-    """Length of the longest end of the text that repeats the beginning of the suffix."""
-    for size in range(min(len(draft.text), len(draft.suffix)), 0, -1):
-        overlap = draft.suffix[:size]
+    """Length of the longest end of the text that repeats the beginning of what will follow it."""
+    suffix = draft.suffix[draft.replace :]
+    for size in range(min(len(draft.text), len(suffix)), 0, -1):
+        overlap = suffix[:size]
         if draft.text.endswith(overlap) and _is_repetition(overlap, draft):
             return size
     return 0
@@ -54,9 +88,9 @@ def _overlap(draft: Draft) -> int:
 
 def _is_repetition(overlap: str, draft: Draft) -> bool:
     visible = "".join(overlap.split())
-    punctuation = SEPARATORS | QUOTES | OPENERS.keys() | set(OPENERS.values())
+    punctuation = SEPARATORS | QUOTES | OPENERS.keys() | CLOSERS
     if any(character not in punctuation for character in visible):
-        rest = draft.line_behind.rstrip()
+        rest = draft.line_behind[draft.replace :].rstrip()
         return len(visible) >= MIN_WORDS_OVERLAP or (bool(rest) and overlap.startswith(rest))
     opened, closed = _balance(_plain_brackets(overlap))
     if opened or closed:
@@ -78,7 +112,10 @@ def _balance(brackets: list[tuple[int, str]]) -> tuple[int, int]:
 
 
 def _brackets(draft: Draft) -> list[tuple[int, str]]:
-    """The brackets of the text with their offsets, those inside strings and comments left out."""
+    """The brackets of the text with their offsets, those inside strings and comments left out.
+
+    Among them the quote that ends a string in which the caret stands.
+    """
     if draft.language is None:
         return _plain_brackets(draft.text)
     return _code_brackets(draft.prefix, draft.text, draft.language)
@@ -89,8 +126,15 @@ def _code_brackets(prefix: str, text: str, language: Language) -> list[tuple[int
         prefix = prefix[-PREFIX_CHARS:].partition("\n")[2]
     before = prefix.encode()
     written = text.encode()
-    brackets = tokens_behind(before, written, language).brackets
-    return [(len(written[: offset - len(before)].decode()), bracket) for offset, bracket in brackets]
+    caret = len(before)
+    tokens = tokens_behind(before, written, language)
+    found = list(tokens.brackets)
+    for start, end in tokens.opaque:
+        ends_in_text = start < caret < end <= caret + len(written)
+        if ends_in_text and before[start : start + 1] not in (b"#", b"/"):
+            quote = chr(written[end - 1 - caret])
+            found += [(end - 1, quote)] if quote in QUOTES else []
+    return [(len(written[: offset - caret].decode()), bracket) for offset, bracket in sorted(found)]
 
 
 def _plain_brackets(text: str) -> list[tuple[int, str]]:

@@ -9,19 +9,10 @@ import re
 
 from midspan.data.cases import Case
 from midspan.data.redact import PLACEHOLDER, redact
+from midspan.syntax.broken import is_broken
 from midspan.syntax.languages import LANGUAGES
-from midspan.syntax.scope import is_broken
+from midspan.syntax.stubs import is_stub
 
-# Words by which a completion says that somebody else has to write the code.
-_PLACEHOLDER = re.compile(
-    r"NotImplemented(?:Error|Exception)?\b|UnsupportedOperationException"
-    r"|\b(?:todo|unimplemented)!\s*\(|\bTODO\s*\("
-    r"|(?:#|//|/\*|--|<!--|\*)\s*(?:TODO|FIXME|XXX)\b"
-    r"|\b(?:your code here|implement me|not implemented)\b",
-    re.IGNORECASE,
-)
-_EMPTY_BODY = re.compile(r"\s*(?:pass|\.\.\.)\s*")
-_FUNCTION_HEAD = re.compile(r"\s*(?:async\s+)?def\b.*:\s*$|.*\)\s*(?:->.*)?:\s*$")
 # A piece of 4 to 80 characters four times in a row.
 _LOOP = re.compile(r"(.{4,80}?)\1{3}", re.DOTALL)
 REPEATED_LINES = 3
@@ -46,14 +37,6 @@ def failed_check(case: Case, text: str) -> str:
     ):
         return "syntax"
     return ""
-
-
-def is_stub(prefix: str, text: str) -> bool:
-    """Whether `text` leaves the work undone: a placeholder word, or a function's body that is only `pass` or `...`."""
-    if _PLACEHOLDER.search(text):
-        return True
-    heads = [line for line in prefix.splitlines() if line.strip()]
-    return bool(_EMPTY_BODY.fullmatch(text) and heads and _FUNCTION_HEAD.match(heads[-1]))
 
 
 def is_repetitive(text: str) -> bool:
