@@ -70,7 +70,12 @@ def carried(older: CompletionRequest, suggestion: Suggestion, request: Completio
     if before == now:
         return suggestion if same_context(older, request) else None
     left = rest_of(before, suggestion.text, suggestion.replace, now)
-    return replace(suggestion, text=left[0], replace=left[1], alternatives=()) if left is not None else None
+    if left is None:
+        return None
+    # Where only insertion is possible, what the editor added meanwhile must not be written again either.
+    typed = len(request.prefix) - len(older.prefix)
+    insertable = suggestion.insertable - typed if suggestion.replace else left[0].find(request.suffix[:1])
+    return replace(suggestion, text=left[0], replace=left[1], insertable=max(0, insertable), alternatives=())
 
 
 def same_settings(one: CompletionRequest, other: CompletionRequest) -> bool:
