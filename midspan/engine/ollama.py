@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from midspan.engine.assemble import Assembler, stream_healed
+from midspan.engine.calibration import Calibration
 from midspan.engine.protocol import (
     EngineError,
     GenerateRequest,
@@ -30,7 +31,7 @@ from midspan.engine.refusals import refusal, server_message
 from midspan.errors import MidspanError
 from midspan.prompt.formats import Format
 from midspan.prompt.tokenizer import Tokenizer
-from midspan.recipe.schema import PromptConfig
+from midspan.recipe.schema import CompleteConfig, PromptConfig
 
 LONGEST_CONTEXT = 8_192
 """Most tokens of context asked for, whatever the model could do: Ollama allocates its cache at once."""
@@ -40,6 +41,9 @@ NANOSECONDS = 1_000_000
 
 class OllamaEngine:
     """An Engine over Ollama; `client` is for the server's root. See `open_ollama`."""
+
+    complete_config = CompleteConfig()
+    calibration: Calibration | None = None
 
     def __init__(
         self,

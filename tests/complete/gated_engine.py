@@ -8,7 +8,7 @@ from midspan.engine.assemble import Assembler
 from midspan.engine.protocol import GenerateRequest, Generation, Stream, collect
 from midspan.prompt.formats import FORMATS
 from midspan.prompt.tokenizer import Tokenizer
-from midspan.recipe.schema import PromptConfig
+from midspan.recipe.schema import CompleteConfig, PromptConfig
 
 
 @dataclass
@@ -26,6 +26,7 @@ class GatedEngine:
         """`writes` is asked for what the model writes behind a prompt given as text, healed text included."""
         self.name, self.tokenizer, self.format = "gated", tokenizer, FORMATS["mellum"]
         self.context_length, self.prompt_config = 1024, PromptConfig(max_tokens=512)
+        self.complete_config, self.calibration = CompleteConfig(), None
         self.writes, self.free, self.error = writes, True, None
         self.generations: list[Work] = []
         self.readings: list[Work] = []
