@@ -18,6 +18,7 @@ PROJECTS: dict[str, tuple[str, str]] = {
     "homeassistant": ("homeassistant==2024.3.3", "homeassistant"),
     "three": ("npm:three@0.187.0", "package/src"),
     "rxjs": ("npm:rxjs@7.8.2", "package/src"),
+    "react-native": ("npm:react-native@0.76.5", "package"),
 }
 """Name: what to download, and the folder of it that is the project."""
 WHEELS = {"homeassistant"}
