@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from midspan.errors import MidspanError
 
 CORPUS_FILE = "corpus.parquet"
+COMMITS_FILE = "commits.parquet"
 SPLITS = ("train", "valid", "test")
 TEXT = "text"
 """The language of documents in natural language, which has no syntax: only pre-training reads them."""
@@ -59,3 +60,32 @@ def projects(stage_dir: Path, split: str) -> Iterator[tuple[str, list[Document]]
     """The projects of one split in order of name, each with its documents by path."""
     for name, group in groupby(documents(stage_dir, split), key=lambda document: document.project):
         yield name, list(group)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A file before and after one commit (`revision`), and what its message says."""
+
+    project: str
+    path: str
+    language: str
+    message: str
+    before: str
+    after: str
+    licence: str
+    source: str
+    revision: str
+    split: str
+
+
+def commits(stage_dir: Path, split: str) -> Iterator[Commit]:
+    """The commits of one split in the order of sources, newest first; none if the recipe names no source of them."""
+    path = stage_dir / COMMITS_FILE
+    if not path.is_file():
+        return
+    columns = [column.name for column in fields(Commit)]
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            for row in file.read_row_group(group, columns=columns).to_pylist():
+                if row["split"] == split:
+                    yield Commit(**row)

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from midspan.data.commits import write_commits
 from midspan.data.corpus import CORPUS_FILE, SPLITS
 from midspan.data.dataframe import start_runner
 from midspan.data.drops import DROPPED_FILE, Drops, write_drops
@@ -86,7 +87,11 @@ def run(context: StageContext) -> Metrics:
     splits = split_projects(sizes, context.recipe.seed, config.valid_share, config.test_share, families(kinships))
     write_corpus(parts, kept, splits, config.mix, context.work / CORPUS_FILE)
     write_drops(drops, parts, context.work / DROPPED_FILE)
-    report = build_report(context.work / CORPUS_FILE, listing, drops)
+    pairs, broken_too = write_commits(config, refused, splits, context.work, context.progress)
+    for broken in broken_too:
+        context.progress.log(f"data: left out {broken.source}: {broken.reason}")
+    listing.broken.extend(broken_too)
+    report = build_report(context.work / CORPUS_FILE, listing, drops) | {"commits": pairs}
     text = json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False)
     (context.work / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
     prune(folder, parts)

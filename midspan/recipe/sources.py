@@ -25,10 +25,7 @@ class FolderSource(Section):
     split: bool = False
 
 
-class GitSource(Section):
-    """A git repository at one revision, read from its objects: nothing is checked out, no hook runs."""
-
-    kind: Literal["git"]
+class _Repository(Section):
     url: Annotated[str, Field(min_length=1, pattern=r"^[^-]")]
     """A path or a URL; credentials come from git's own helpers, never from the recipe."""
     revision: Annotated[str, Field(pattern=r"^[^-+:\s][^:\s]*$")] = "HEAD"
@@ -40,6 +37,20 @@ class GitSource(Section):
         if re.match(r"[a-z][a-z0-9+.-]*://[^/@]*:[^/@]*@", url):
             raise ValueError("holds a password, which the run's records would repeat; use a git credential helper")
         return url
+
+
+class GitSource(_Repository):
+    """A git repository at one revision, read from its objects: nothing is checked out, no hook runs."""
+
+    kind: Literal["git"]
+
+
+class CommitsSource(_Repository):
+    """Commits of a git repository that change one file: before, after, message. They go to `commits.parquet`."""
+
+    kind: Literal["commits"]
+    commits: Positive = 10_000
+    """The most pairs to take, newest first."""
 
 
 class ArchiveSource(Section):
@@ -100,6 +111,6 @@ class TextSource(Section):
 
 
 Source = Annotated[
-    EnvironmentSource | FolderSource | GitSource | ArchiveSource | ParquetSource | TextSource,
+    EnvironmentSource | FolderSource | GitSource | CommitsSource | ArchiveSource | ParquetSource | TextSource,
     Field(discriminator="kind"),
 ]

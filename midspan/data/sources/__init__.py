@@ -20,6 +20,7 @@ from midspan.data.sources.text import text_identity, text_projects
 from midspan.errors import MidspanError
 from midspan.recipe.sources import (
     ArchiveSource,
+    CommitsSource,
     EnvironmentSource,
     FolderSource,
     GitSource,
@@ -71,6 +72,8 @@ def label(source: Source) -> str:
             return f"folder:{source.path}"
         case GitSource():
             return f"git:{plain(source.url)}"
+        case CommitsSource():
+            return f"commits:{plain(source.url)}"
         case ArchiveSource():
             return f"archive:{source.path}"
         case ParquetSource():
@@ -89,6 +92,8 @@ def _identity(source: Source) -> Iterator[str]:
                 yield project_identity(project)
         case GitSource():
             yield open_revision(source.url, source.revision)[1]
+        case CommitsSource():
+            yield open_revision(source.url, source.revision, history=True)[1]
         case ArchiveSource():
             yield from archive_identity(source)
         case ParquetSource():
@@ -105,6 +110,8 @@ def _projects(source: Source) -> Iterator[SourceProject | Broken]:
             return folder_projects(source)
         case GitSource():
             return git_projects(source)
+        case CommitsSource():  # no files: `data.commits` reads them
+            return iter(())
         case ArchiveSource():
             return archive_projects(source)
         case ParquetSource():

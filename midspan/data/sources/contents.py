@@ -40,7 +40,7 @@ def _read_file(location: Location, limit: int) -> bytes | Unread:
             return Unread("unreadable")
         if _changed(location, status):
             return Unread("changed_while_reading")
-        with open(descriptor, "rb", buffering=0, closefd=False) as stream:  # noqa: PTH123  (a descriptor, no path)
+        with open(descriptor, "rb", buffering=0, closefd=False) as stream:
             content = stream.read(limit + 1)
         if _changed(location, os.fstat(descriptor)):
             return Unread("changed_while_reading")

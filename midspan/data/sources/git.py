@@ -39,7 +39,7 @@ def git_projects(source: GitSource) -> Iterator[SourceProject | Broken]:
     """The one project of a repository. Raises MidspanError if repository or revision cannot be had."""
     repository, commit = open_revision(source.url, source.revision)
     skipped: Counter[str] = Counter()
-    files, texts = sort_files(_tree(repository, commit, skipped), skipped)
+    files, texts = sort_files(tree_of(repository, commit, skipped), skipped)
     if not files:
         raise MidspanError(
             f"{source.url} holds no file in a known language", "point the source at a repository of code"
@@ -187,7 +187,7 @@ def _fetch(mirror: Path, url: str, *arguments: str) -> str:
     return "" if answer.returncode == 0 else (lines[-1] if lines else f"git exits with {answer.returncode}")
 
 
-def _tree(repository: Path, commit: str, skipped: Counter[str]) -> Iterator[Listed]:
+def tree_of(repository: Path, commit: str, skipped: Counter[str]) -> Iterator[Listed]:
     """The files of a commit; what is left out is counted."""
     answer = run(repository, "ls-tree", "-r", "-z", "-l", "--full-tree", commit)
     if answer.returncode:
