@@ -21,6 +21,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -54,9 +55,10 @@ from prompt_stability import RELEASES, chosen_edits, sources
 from recorded_session import Moment, session
 
 NEW_TOKENS = 16
-KEYSTROKES = 600
+KEYSTROKES, SLOW_KEYSTROKES = 600, 120
 HEADERS = {"Content-Type": "application/json", "X-Request-Timeout-Ms": "120000"}
 WAYS = ("midspan serve", "no pins", "no pins, no cache", "llama-server /infill")
+ANNOUNCED = re.compile(r"^(?:on|midspan serves .* on) (http://127\.0\.0\.1:\d+)\n", re.MULTILINE)
 LLAMA_SERVER = """
 import sys, threading, xllamacpp
 params = xllamacpp.CommonParams()
@@ -87,13 +89,14 @@ def main() -> int:
     )
     parser.add_argument("--keystrokes", type=int, default=KEYSTROKES)
     parser.add_argument("--threads", type=int, help="CPU threads of the engine")
+    parser.add_argument("--slow", type=int, default=SLOW_KEYSTROKES, help="keystrokes for all ways but the first two")
     parser.add_argument("--ways", nargs="*", default=WAYS, choices=WAYS, help="what to measure")
     parser.add_argument("--serve", choices=WAYS[1:3], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     model = arguments.model or str(random_mini())
     if arguments.serve:
         return guarded(lambda: asyncio.run(serve_without(model, arguments.serve, arguments.threads)))
-    return guarded(lambda: measure(model, arguments.keystrokes, arguments.threads, arguments.ways))
+    return guarded(lambda: measure(model, arguments))
 
 
 def random_mini() -> Path:
@@ -139,17 +142,18 @@ def recorded(keystrokes: int) -> list[Moment]:
     return moments
 
 
-def measure(model: str, keystrokes: int, threads: int | None, ways: list[str]) -> None:
+def measure(model: str, arguments: argparse.Namespace) -> None:
     """Replay, and print the table."""
-    moments = recorded(keystrokes)
-    measured = {way: Measured() for way in ways}
+    moments = recorded(arguments.keystrokes)
+    measured = {way: Measured() for way in arguments.ways}
     with tempfile.TemporaryDirectory() as folder, httpx.Client(timeout=120, trust_env=False) as client:
-        servers = {way: Server(way, model, threads, Path(folder)) for way in ways}
+        servers = {way: Server(way, model, arguments.threads, Path(folder)) for way in arguments.ways}
         try:
             for group in grouped(moments):
                 for way, server in servers.items():
                     for moment, opened in group:
-                        ask(client, server.url, way, moment, opened, measured[way])
+                        if way in WAYS[:2] or measured[way].asked < arguments.slow:
+                            ask(client, server.url, way, moment, opened, measured[way])
         finally:
             for server in servers.values():
                 server.stop()
@@ -220,20 +224,11 @@ class Server:
         log = folder / way.replace(" ", "-").replace("/", "")
         with log.open("w") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ)
-        self.url = ""
-        while not self.url:
+        while (said := ANNOUNCED.search(log.read_text())) is None:
             if self.process.poll() is not None:
                 raise SystemExit(f"{way} ended: {log.read_text()}")
-            words = log.read_text().split()
-            self.url = next((word for word in words[:-1] if word.startswith("http://127.0.0.1:")), "")
-            self.url = self.url or next((word for word in words if word.startswith("http://127.0.0.1:")), "")
             time.sleep(0.05)
-        while True:
-            try:
-                if httpx.get(f"{self.url}/health", trust_env=False).status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
+        self.url = said[1]
 
     def stop(self) -> None:
         """End it."""
@@ -277,12 +272,22 @@ def report(model: str, moments: list[Moment], measured: dict[str, Measured]) -> 
     base, files = statistics.median(first.keystrokes), len(first.opened)
     table = Table(title=f"{Path(model).name}: {len(moments) - files} keystrokes, {files} files opened")
     table.add_column("way")
-    for column in ("p50 ms", "p90 ms", "ratio", "opened p50", "opened p90", "cached", "new tokens", "no engine"):
+    for column in (
+        "asked",
+        "p50 ms",
+        "p90 ms",
+        "ratio",
+        "opened p50",
+        "opened p90",
+        "cached",
+        "new tokens",
+        "no engine",
+    ):
         table.add_column(column, justify="right")
     for way, one in measured.items():
         p50, p90 = percentiles(one.keystrokes)
         table.add_row(
-            *(way, f"{p50:.0f}", f"{p90:.0f}", f"{p50 / base:.1f}"),
+            *(way, str(one.asked), f"{p50:.0f}", f"{p90:.0f}", f"{p50 / base:.1f}"),
             *(f"{value:.0f}" for value in percentiles(one.opened)),
             *(f"{one.cached_tokens / max(1, one.prompt_tokens):.1%}", f"{one.new_tokens / len(one.keystrokes):.1f}"),
             f"{one.remembered / one.asked:.1%}",

@@ -13,16 +13,16 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from midspan.engine.assemble import Assembler, StartMismatch, stream_healed
 from midspan.engine.calibration import Calibration
 from midspan.engine.events import event_data
 from midspan.engine.grammar import starting_with
 from midspan.engine.llama_cpp_process import Child, Settings
+from midspan.engine.loopback import Broken, exchange
 from midspan.engine.protocol import (
     EngineError,
     GenerateRequest,
@@ -66,10 +66,6 @@ class LlamaCppEngine:
         self.context_length = settings.context_length
         self._control_ids = {tokenizer.special(special) for special in tokenizer.specials}
         self._supervisor = Supervisor(settings, self._ask, patience)
-        # Connections are not used twice: llama.cpp may close one just as the next request is written to it.
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(None, connect=5.0), trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
-        )
 
     def stream(self, request: GenerateRequest) -> Stream:
         """Generate: deltas, then one Generation; see `Engine.stream`."""
@@ -88,7 +84,6 @@ class LlamaCppEngine:
 
     async def close(self) -> None:
         """End the child process."""
-        await self._client.aclose()
         await self._supervisor.close()
 
     async def ready(self) -> None:
@@ -175,27 +170,22 @@ class LlamaCppEngine:
 
     async def _answer(self, child: Child, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         try:
-            async with self._client.stream(
-                "POST", f"{child.address}/completion", json=body, headers=_authorization(child)
-            ) as response:
-                if response.status_code != httpx.codes.OK:
-                    raise _refusal(json.loads(await response.aread()))
-                async with aclosing(event_data(response)) as lines:
+            async with exchange(child.address, "/completion", child.key, json.dumps(body).encode()) as answer:
+                if answer.status != HTTPStatus.OK:
+                    raise _refusal(json.loads(await answer.whole()))
+                async with aclosing(answer.parts()) as parts, aclosing(event_data(parts)) as lines:
                     async for line in lines:
                         event = json.loads(line)
                         if "error" in event:
                             raise _refusal(event)
                         yield event
-        except httpx.TransportError as error:
+        except Broken as error:
             raise await _lost(child) from error
 
     async def _ask(self, child: Child) -> None:
         """Have the main loop of llama.cpp answer, between two batches."""
-        (await self._client.get(f"{child.address}/slots", headers=_authorization(child))).raise_for_status()
-
-
-def _authorization(child: Child) -> dict[str, str]:
-    return {"Authorization": f"Bearer {child.key}"}
+        async with exchange(child.address, "/slots", child.key) as answer:
+            await answer.whole()
 
 
 def batch_tokens(weight_bytes: int) -> int:

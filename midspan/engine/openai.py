@@ -152,7 +152,7 @@ class OpenAIEngine:
                 answered = True
                 if response.status_code != httpx.codes.OK:
                     raise refusal(response.status_code, await response.aread())
-                async with aclosing(event_data(response)) as lines:
+                async with aclosing(event_data(response.aiter_bytes())) as lines:
                     async for line in lines:
                         event = json.loads(line)
                         if "error" in event:

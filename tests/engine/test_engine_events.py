@@ -2,7 +2,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
-import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +14,7 @@ def read(content: bytes, size: int) -> list[str]:
             yield content[start : start + size]
 
     async def run() -> list[str]:
-        return [data async for data in event_data(httpx.Response(200, content=chunks()))]
+        return [data async for data in event_data(chunks())]
 
     return asyncio.run(run())
 
