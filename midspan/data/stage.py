@@ -5,8 +5,8 @@ The way of a file, cheap steps before dear ones:
 1. Sources are listed; opt-out, language, size and the cap on a project drop files unread.
 2. What is left is read in resumable parts (`read`): text redacted, licence, signals. The parts stay beside the run in
    `.parts`, named by what they hold, until a build no longer uses them: a threshold that changes reads nothing again.
-3. Over the stored columns: licence policy and filters, then duplicates, then the split by project
-   and the mix.
+3. Over the stored columns: licence policy and filters, benchmarks (`guard`), duplicates, the split by project, what
+   would leak from held-out projects (`guard`), and the mix.
 4. The corpus is written, and a report of what happened to whom and why.
 
 Reading and writing hold the text of one part at a time, the search for near duplicates that of its candidates. The same
@@ -31,6 +31,15 @@ from midspan.data.entries import Entry, entries, tables
 from midspan.data.filters.rules import Filters, Refusal, gate
 from midspan.data.filters.signals import Signals
 from midspan.data.forks import Kinship, families, related_projects
+from midspan.data.guard import (
+    BENCHMARK,
+    HELD_OUT,
+    Guard,
+    benchmark_rows,
+    benchmarks_folder,
+    held_out_rows,
+    read_benchmarks,
+)
 from midspan.data.licence import is_permissive
 from midspan.data.listing import Listing, list_candidates
 from midspan.data.mix import Group, repeats
@@ -77,6 +86,9 @@ def run(context: StageContext) -> Metrics:
             kept.append(entry)
     if not kept:
         raise _nothing_left(drops, listing)
+    if config.guard.benchmarks:
+        guard = Guard(read_benchmarks(config.guard.benchmarks, benchmarks_folder()))
+        kept = without(kept, benchmark_rows(parts, kept, guard), BENCHMARK, drops)
     context.progress.log(f"data: looking for duplicates among {len(kept):,} files")
     clusters = find_clusters(parts, kept, config.duplicates, context.resume)
     kinships = related_projects(kept, clusters, config.duplicates.fork_share)
@@ -85,6 +97,7 @@ def run(context: StageContext) -> Metrics:
     for entry in kept:
         sizes[entry.project] += entry.bytes
     splits = split_projects(sizes, context.recipe.seed, config.valid_share, config.test_share, families(kinships))
+    kept = without(kept, held_out_rows(parts, kept, splits), HELD_OUT, drops)
     write_corpus(parts, kept, splits, config.mix, context.work / CORPUS_FILE)
     write_drops(drops, parts, context.work / DROPPED_FILE)
     pairs, broken_too = write_commits(config, refused, splits, context.work, context.progress)
@@ -112,6 +125,14 @@ def refusal(entry: Entry, signals: Signals, tier: str, filters: Filters) -> Refu
     if not is_permissive(entry.licence, tier):
         return Refusal("licence_not_permissive" if entry.licence else "licence_unknown", entry.licence_evidence)
     return filters.drop(signals, entry.language)
+
+
+def without(entries: Sequence[Entry], found: Mapping[int, str], reason: str, drops: Drops) -> list[Entry]:
+    """Leave out what the evaluation guard found."""
+    for entry in entries:
+        if entry.row in found:
+            drops.add(entry, reason, f"of {found[entry.row]}")
+    return [entry for entry in entries if entry.row not in found]
 
 
 def drop_duplicates(

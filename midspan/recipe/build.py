@@ -69,11 +69,15 @@ def run_stage(name: str, recipe: Recipe, runs: Path, progress: Progress) -> tupl
 def _input_digests(stage: Stage, recipe: Recipe, manifests: dict[str, Manifest]) -> dict[str, str]:
     if stage.name == "data":
         stage.function()  # says which package to install if one is missing
+        from midspan.data.guard import benchmark_files, benchmarks_folder
         from midspan.data.sources import fingerprint
 
         digests = {"sources": fingerprint(recipe.data.sources)}
         if recipe.data.opt_out:
             digests["opt_out"] = _file_digest("data.opt_out", recipe.data.opt_out)
+        for benchmark in recipe.data.guard.benchmarks:
+            for path in benchmark_files(benchmark, benchmarks_folder()):
+                digests[f"benchmark {path.name}"] = _file_digest("data.guard.benchmarks", str(path))
         return digests
     digests = {need: manifests[need].digest for need in stage.needs}
     if stage.name == "prefer" and recipe.prefer.labels:

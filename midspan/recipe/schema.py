@@ -41,6 +41,13 @@ class MixConfig(Section):
     """No language is shown more than this many times as often as its source."""
 
 
+class GuardConfig(Section):
+    """What must stay out of training because models are measured on it."""
+
+    benchmarks: tuple[str, ...] = ()
+    """Paths of JSONL files or of folders with such, or names of folders in $MIDSPAN_BENCHMARKS."""
+
+
 class DataConfig(Section):
     """Sources, licence policy, filters, duplicates, the split by project and the mix."""
 
@@ -57,6 +64,7 @@ class DataConfig(Section):
     opt_out: str | None = None
     """A file that lists owners, projects, addresses, paths and contents to leave out, one a line; see
     `midspan.data.opt_out`."""
+    guard: GuardConfig = GuardConfig()
     filters: FilterConfig = FilterConfig()
     duplicates: DuplicateConfig = DuplicateConfig()
     mix: MixConfig = MixConfig()
