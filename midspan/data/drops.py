@@ -49,16 +49,24 @@ class Drops:
         self.files: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
         self.refused_licences: Counter[str] = Counter()
+        self.unread: set[str] = set()
+        """The reasons that files were not read for."""
         self._samples: dict[str, list[tuple[int, int, Drop]]] = {}
 
     def count(self, reason: str, size: int) -> None:
         """Count a file that was dropped unread."""
+        self.unread.add(reason)
+        self._count(reason, size)
+
+    def _count(self, reason: str, size: int) -> None:
         self.files[reason] += 1
         self.bytes[reason] += size
 
     def add(self, entry: Entry, reason: str, detail: str = "") -> None:
         """Count a file, and keep it if it belongs to the sample."""
-        self.count(reason, entry.bytes)
+        self._count(reason, entry.bytes)
+        if entry.unusable:
+            self.unread.add(reason)
         if reason.startswith("licence_"):
             self.refused_licences[entry.licence or f"unknown: {entry.licence_evidence}"] += 1
         if reason.startswith(WITHOUT_SAMPLE):

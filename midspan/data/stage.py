@@ -1,4 +1,5 @@
-"""The stage `data`: from the recipe's sources to `corpus.parquet`, `dropped.parquet` and `report.json`.
+"""The stage `data`: from the recipe's sources to `corpus.parquet`, `dropped.parquet`, `report.json` and
+`report.html`.
 
 The way of a file, cheap steps before dear ones:
 
@@ -13,6 +14,7 @@ Reading and writing hold the text of one part at a time, the search for near dup
 files, settings and seed give the same bytes.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -45,7 +47,8 @@ from midspan.data.listing import Listing, list_candidates
 from midspan.data.mix import Group, repeats
 from midspan.data.opt_out import read_opt_out
 from midspan.data.read import FILE_FIELDS, read_parts
-from midspan.data.report import build_report
+from midspan.data.report import build_report, lineage
+from midspan.data.report_page import write_report_page
 from midspan.data.split import split_projects
 from midspan.errors import MidspanError
 from midspan.recipe.schema import DataConfig, DuplicateConfig, MixConfig
@@ -53,6 +56,7 @@ from midspan.recipe.stage import Metrics, StageContext
 from midspan.syntax.languages import LANGUAGES
 
 REPORT_FILE = "report.json"
+REPORT_PAGE = "report.html"
 PARTS = ".parts"
 ROW_GROUP = 1_024
 CORPUS_SCHEMA = pa.schema(
@@ -79,7 +83,10 @@ def run(context: StageContext) -> Metrics:
     parts = read_parts(listing.candidates, refused, gate(config.filters), folder, processes, context.progress)
     kept: list[Entry] = []
     filters = Filters(config.filters)
+    contents: dict[str, hashlib._Hash] = {}
     for entry, signals in entries(parts):
+        digest = contents.setdefault(entry.source, hashlib.sha256())
+        digest.update(f"{entry.project}\0{entry.path}\0{entry.source_sha256}\n".encode())
         if why := refusal(entry, signals, config.licence_tier, filters):
             drops.add(entry, why.reason, why.detail)
         else:
@@ -99,14 +106,18 @@ def run(context: StageContext) -> Metrics:
     splits = split_projects(sizes, context.recipe.seed, config.valid_share, config.test_share, families(kinships))
     kept = without(kept, held_out_rows(parts, kept, splits), HELD_OUT, drops)
     write_corpus(parts, kept, splits, config.mix, context.work / CORPUS_FILE)
-    write_drops(drops, parts, context.work / DROPPED_FILE)
+    sample = write_drops(drops, parts, context.work / DROPPED_FILE)
     pairs, broken_too = write_commits(config, refused, splits, context.work, context.progress)
     for broken in broken_too:
         context.progress.log(f"data: left out {broken.source}: {broken.reason}")
     listing.broken.extend(broken_too)
-    report = build_report(context.work / CORPUS_FILE, listing, drops) | {"commits": pairs}
+    read = {source: digest.hexdigest() for source, digest in contents.items()}
+    origin = lineage(context.recipe.name, context.recipe.seed, config, listing, read)
+    report = build_report(context.work / CORPUS_FILE, listing, drops, sample, clusters, kinships, origin)
+    report |= {"commits": pairs}
     text = json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False)
     (context.work / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+    write_report_page(json.loads(text), context.work / REPORT_PAGE)
     prune(folder, parts)
     return {
         "files": len(kept),

@@ -5,14 +5,13 @@ and within a stratum over the hashes of the pairs: the same pairs give the same 
 text is escaped, and the page's own policy allows no script but the one whose hash it names.
 """
 
-import base64
 import hashlib
-import html
 from collections.abc import Mapping, Sequence
 from itertools import chain, takewhile, zip_longest
 from pathlib import Path
 
 from midspan.data.cases import Case
+from midspan.page import COLOURS, head, plain, source_hash
 from midspan.prefer.pairs import Candidate, Pair
 
 LIMIT = 100
@@ -22,16 +21,9 @@ MAX_LINE = 400
 """Characters of a shown line; the rest of a longer one is left out."""
 DIRECTIONS = {-1: "chosen is shorter", 0: "same length", 1: "chosen is longer"}
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2024; --dim: #667079; --line: #d9dde1; --paper: #fff; --code: #f6f7f9;
-  --good: #12703f; --bad: #a8321f; --goodmark: #c9efd8; --badmark: #fbd9d2; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e7ea; --dim: #98a2ab; --line: #3a4047; --paper: #17191c;
-  --code: #1f2226; --good: #62cf95; --bad: #f28d79; --goodmark: #1d4a32; --badmark: #5b2a22; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 84rem; padding: 1rem; background: var(--paper); color: var(--ink);
-  font: 15px/1.45 system-ui, sans-serif; }
-h1 { font-size: 1.4rem; margin: 0 0 .3rem; }
-p { margin: 0 0 .8rem; color: var(--dim); }
+_STYLE = (
+    COLOURS
+    + """
 form { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; padding: .6rem 0; position: sticky; top: 0;
   background: var(--paper); border-bottom: 1px solid var(--line); }
 select { font: inherit; max-width: 11rem; }
@@ -46,8 +38,6 @@ header span { color: var(--dim); }
 h2 { font-size: 1rem; margin: 0; padding: .5rem .8rem 0; }
 .chosen h2 { color: var(--good); } .rejected h2 { color: var(--bad); }
 section p { padding: 0 .8rem; margin: 0 0 .4rem; font-size: .9rem; overflow-wrap: anywhere; }
-pre { margin: 0; padding: .6rem .8rem; background: var(--code); overflow-x: auto; tab-size: 4;
-  font: 13px/1.4 ui-monospace, monospace; }
 pre i { font-style: normal; color: var(--dim); }
 .before { border-bottom: 1px solid var(--line); }
 .after { border-top: 1px solid var(--line); }
@@ -57,6 +47,7 @@ mark { color: inherit; border-radius: 2px; }
 @media (max-width: 700px) { body { padding: .6rem; } .sides { grid-template-columns: 1fr; } form { position: static; }
   .sides > section + section { border-left: 0; border-top: 1px solid var(--line); } }
 """
+)
 _SCRIPT = """
 const form = document.querySelector("form"), pairs = [...document.querySelectorAll("article")];
 function filter() {
@@ -74,14 +65,10 @@ filter();
 def write_page(pairs: Sequence[Pair], cases: Mapping[str, Case], judge: str, path: Path) -> None:
     """Write the page about a sample of `pairs`; `cases` by id."""
     shown = sample(pairs, cases, LIMIT)
-    policy = f"default-src 'none'; style-src {_hash(_STYLE)}; script-src {_hash(_SCRIPT)}"
+    policy = f"style-src {source_hash(_STYLE)}; script-src {source_hash(_SCRIPT)}"
     lines = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Preference pairs</title>',
-        f"<style>{_STYLE}</style></head><body><h1>Preference pairs</h1>",
-        f"<p>{len(shown):,} of {len(pairs):,} pairs, judged by <b>{_plain(judge)}</b>. Marked is where the two"
+        head("Preference pairs", _STYLE, policy) + "<body><h1>Preference pairs</h1>",
+        f"<p>{len(shown):,} of {len(pairs):,} pairs, judged by <b>{plain(judge)}</b>. Marked is where the two"
         " sides part; grey is the file around the caret.</p>",
         f"<form>{_filters(shown, cases)}<output></output></form><main>",
         *(_article(pair, cases[pair.case_id]) for pair in shown),
@@ -108,11 +95,6 @@ def _order(pair: Pair) -> bytes:
     return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).digest()
 
 
-def _hash(content: str) -> str:
-    """How a content security policy names an inline script or style."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
-
-
 def _filters(pairs: Sequence[Pair], cases: Mapping[str, Case]) -> str:
     values = {
         "language": {cases[pair.case_id].language for pair in pairs},
@@ -121,14 +103,14 @@ def _filters(pairs: Sequence[Pair], cases: Mapping[str, Case]) -> str:
     }
     return "".join(
         f'<label>{name} <select name="{name}" autocomplete="off"><option value="">all</option>'
-        + "".join(f"<option>{_plain(value)}</option>" for value in sorted(found))
+        + "".join(f"<option>{plain(value)}</option>" for value in sorted(found))
         + "</select></label>"
         for name, found in values.items()
     )
 
 
 def _article(pair: Pair, case: Case) -> str:
-    escaped = {name: _plain(getattr(case, name)) for name in ("language", "kind", "project", "path", "licence")}
+    escaped = {name: plain(getattr(case, name)) for name in ("language", "kind", "project", "path", "licence")}
     direction = DIRECTIONS[pair.direction]
     line = case.prefix.rpartition("\n")[2]
     rest, _, below = case.suffix.partition("\n")
@@ -160,20 +142,11 @@ def _side(name: str, candidate: Candidate, line: str, same: int, rest: str) -> s
     text = f"{_shown(candidate.text[:same].split(chr(10)))}<mark>{_shown(candidate.text[same:].split(chr(10)))}</mark>"
     return (
         f'<section class="{name}"><h2>{name}: {candidate.value:.2f}</h2>'
-        f"<p>{_plain(origin)}, {candidate.length:,} characters<br>{_plain('; '.join(said))}</p>"
+        f"<p>{plain(origin)}, {candidate.length:,} characters<br>{plain('; '.join(said))}</p>"
         f"<pre><i>{_shown([line])}</i>{text}{ending}</pre></section>"
     )
 
 
 def _shown(lines: Sequence[str]) -> str:
     """Lines of code, long ones cut, as HTML."""
-    return "\n".join(_plain(line if len(line) <= MAX_LINE else line[:MAX_LINE] + "…") for line in lines)
-
-
-def _plain(text: str) -> str:
-    """One line as HTML; control characters, which could hide or reorder text, as their names."""
-    return html.escape("".join(map(_visible, text)))
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() or character == "\t" else f"\\u{ord(character):04x}"
+    return "\n".join(plain(line if len(line) <= MAX_LINE else line[:MAX_LINE] + "…") for line in lines)
