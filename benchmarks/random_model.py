@@ -11,7 +11,7 @@ from midspan.recipe.load import load_recipe
 def random_model(preset: str) -> Path:
     """A GGUF file of a preset with random weights and a tokenizer learned on this Python's library; made once."""
     path = default_cache() / "benchmarks" / f"random-{preset}-q8_0.gguf"
-    if not path.is_file():
+    if not (path.is_file() and tokenizer_of(path).is_file()):
         from midspan.model.checkpoint import save_hf
         from midspan.model.gguf_export import export_gguf
         from midspan.model.llama import Llama
@@ -27,8 +27,8 @@ def random_model(preset: str) -> Path:
             save_hf(model, learned, Path(folder) / "hf")
             made = Path(folder) / path.name
             export_gguf(Path(folder) / "hf", made, "q8_0", metadata={"midspan.prompt": recipe.prompt.model_dump_json()})
-            made.replace(path)
             (Path(folder) / "hf" / "tokenizer.json").replace(tokenizer_of(path))
+            made.replace(path)
     return path
 
 

@@ -128,11 +128,12 @@ class Typist:
 
     @staticmethod
     def crew(count: int) -> list["Typist"]:
-        """That many, each in another file."""
-        texts = [file.read_text(encoding="utf-8") for file in library_files()]
-        long = [text for text in texts if 10_000 < len(text) < 60_000]
+        """That many, in the middle half, by size, of this Python's library: some 5 to 30 kB."""
+        texts = sorted((file.read_text(encoding="utf-8") for file in library_files()), key=len)
+        texts = texts[len(texts) // 4 : len(texts) * 3 // 4]
+        spread = [texts[number * 7 % len(texts)] for number in range(count)]
         return [
-            Typist(n, long[n % len(long)], len(long[n % len(long)]) // 2 + 97 * (n // len(long))) for n in range(count)
+            Typist(number, text, len(text) // 2 + 97 * (number // len(texts))) for number, text in enumerate(spread)
         ]
 
     def body(self) -> dict:
@@ -221,7 +222,7 @@ async def overhead(model: Path, keystrokes: int = 150) -> None:
                 for number in range(keystrokes):
                     body = typist.body() | {"skip": ALL_TOKENS}
                     request = CompletionRequest(body["path"], body["prefix"], body["suffix"], max_new_tokens=NEW_TOKENS)
-                    prompt = completer._prompt(request)
+                    prompt = completer._prompt(request, frozenset(ALL_TOKENS))
                     healed = len(engine.tokenizer.encode(prompt.healed))
                     bare = GenerateRequest(prompt.ids, NEW_TOKENS + healed, starts_with=prompt.healed)
                     ids = {"prompt": prompt.ids, "n_predict": NEW_TOKENS + healed, "n_probs": 1, "ignore_eos": True}

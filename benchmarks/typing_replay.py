@@ -25,7 +25,6 @@ import re
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
@@ -34,6 +33,7 @@ from pathlib import Path
 
 import httpx
 import uvicorn
+from random_model import random_model
 from rich.console import Console
 from rich.table import Table
 
@@ -45,7 +45,6 @@ from midspan.context.store import default_cache
 from midspan.engine.llama_cpp import LlamaCppEngine
 from midspan.engine.open import open_engine
 from midspan.engine.protocol import GenerateRequest, Stream
-from midspan.recipe.load import load_recipe
 from midspan.serve.app import create_app
 from midspan.serve.service import Service
 
@@ -93,35 +92,10 @@ def main() -> int:
     parser.add_argument("--ways", nargs="*", default=WAYS, choices=WAYS, help="what to measure")
     parser.add_argument("--serve", choices=WAYS[1:3], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    model = arguments.model or str(random_mini())
+    model = arguments.model or str(random_model("mini"))
     if arguments.serve:
         return guarded(lambda: asyncio.run(serve_without(model, arguments.serve, arguments.threads)))
     return guarded(lambda: measure(model, arguments))
-
-
-def random_mini() -> Path:
-    """A GGUF file of the preset `mini` with random weights and a tokenizer learned on this Python's library."""
-    path = default_cache() / "benchmarks" / "random-mini-q8_0.gguf"
-    if not path.is_file():
-        from midspan.model.checkpoint import save_hf
-        from midspan.model.gguf_export import export_gguf
-        from midspan.model.llama import Llama
-        from midspan.model.tokenizer import train_tokenizer
-        from midspan.prompt.tokenizer import Tokenizer
-
-        recipe = load_recipe("mini")
-        files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
-        text = "".join(file.read_text(encoding="utf-8") for file in files)
-        learned = train_tokenizer(text.splitlines(keepends=True), recipe.tokenizer.vocab_size).to_str()
-        model = Llama(recipe.model, Tokenizer.from_json(learned).vocab_size)
-        model.initialise(0)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            save_hf(model, learned, Path(folder) / "hf")
-            made = Path(folder) / path.name
-            export_gguf(Path(folder) / "hf", made, "q8_0", metadata={"midspan.prompt": recipe.prompt.model_dump_json()})
-            made.replace(path)
-    return path
 
 
 def recorded(keystrokes: int) -> list[Moment]:

@@ -95,6 +95,11 @@ class LlamaCppEngine:
         """The child's process id while it runs."""
         return self._supervisor.process_id
 
+    @property
+    def restarts(self) -> int:
+        """How often another child took the place of one that ended."""
+        return max(0, self._supervisor.starts - 1)
+
     async def _stream_once(self, request: GenerateRequest) -> Stream:
         """One request to llama.cpp. Raises StartMismatch before the first delta if the healed text did not come."""
         body = self._body(request)

@@ -44,6 +44,7 @@ class OllamaEngine:
 
     complete_config = CompleteConfig()
     calibration: Calibration | None = None
+    restarts = 0
 
     def __init__(
         self,

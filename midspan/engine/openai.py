@@ -47,6 +47,7 @@ class OpenAIEngine:
 
     complete_config = CompleteConfig()
     calibration: Calibration | None = None
+    restarts = 0
 
     def __init__(
         self,

@@ -96,6 +96,11 @@ class Engine(Protocol):
     calibration: Calibration | None
     """What its log-probabilities are worth, if somebody measured it."""
 
+    @property
+    def restarts(self) -> int:
+        """How often a process of ours that computes had to be started again."""
+        ...
+
     def stream(self, request: GenerateRequest) -> Stream:
         """Generate: deltas, then one Generation. Closing the iterator cancels the work.
 

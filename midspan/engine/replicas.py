@@ -43,6 +43,8 @@ class _Replica:
 class ReplicaEngine:
     """An Engine over replicas; see `open_replicas`."""
 
+    restarts = 0
+
     def __init__(self, replicas: list[_Replica]) -> None:
         self._replicas = replicas
         first = next(replica.engine for replica in replicas if replica.engine is not None)

@@ -43,6 +43,7 @@ class Supervisor:
         self._starting = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
         self._closed = False
+        self.starts = 0
         self._failures, self._not_before, self._last_end = 0, 0.0, ""
         self._running, self._last_event = 0, 0.0
         self._busy = asyncio.Event()
@@ -65,6 +66,7 @@ class Supervisor:
                         f"it is started again in {pause:.0f} s; see whether the memory suffices",
                     )
                 self._child = await self._start()
+                self.starts += 1
                 if self._watching is None:
                     self._watching = asyncio.create_task(self._watch())
             return self._child

@@ -37,6 +37,7 @@ class TorchEngine:
 
     complete_config = CompleteConfig()
     calibration: Calibration | None = None
+    restarts = 0
 
     def __init__(
         self, name: str, model: "Llama", tokenizer: Tokenizer, format: Format, prompt_config: PromptConfig | None

@@ -56,7 +56,7 @@ class Metrics:
         self._generation = seconds("generation", "Generating")
         self.waiting = gauge("queue_waiting", "Requests that wait for the engine now")
         self.running = gauge("queue_running", "Requests in work at the engine now")
-        self.engine_up = gauge("engine_up", "Whether the engine runs; with several workers how many have one")
+        self.engine_up = gauge("engine_up", "Whether the engine answered last; of several workers how many")
         self._restarts = counter("engine_restarts", "Engine processes started in place of one that ended")
         self._restarts_seen = 0
 
@@ -103,7 +103,7 @@ class Metrics:
         self._events.labels(OUTCOMES[kind]).inc()
 
     def engine(self, up: bool, restarts: int) -> None:
-        """How the engine is, and how often it was started anew since this process began."""
+        """Whether the engine answered just now, and how often it was started again since this process began."""
         self.engine_up.set(up)
         self._restarts.inc(restarts - self._restarts_seen)
         self._restarts_seen = restarts

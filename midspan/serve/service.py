@@ -38,7 +38,7 @@ class Service:
         self.limits, self.metrics = limits, metrics or Metrics()
         self._users = UserLimits(limits)
         self._queue = Queue(parallel, limits.waiting, self.metrics.shed)
-        self.metrics.engine_up.set(1)
+        self._note_engine(up=True)
 
     @property
     def model(self) -> str:
@@ -88,6 +88,9 @@ class Service:
         # Anything else is the client's own text, and not for the log.
         caller.figures |= {"event": kind, "of": id if ID.fullmatch(id) else None}
 
+    def _note_engine(self, up: bool) -> None:
+        self.metrics.engine(up, self.completer.engine.restarts)
+
     def _deadline(self, caller: Caller) -> float:
         """When the caller's request has to be done, as a time of the event loop."""
         timeout = self.limits.timeout_ms / 1000 if caller.timeout_s is None else caller.timeout_s
@@ -112,9 +115,9 @@ class Service:
                 retry_after_s=RETRY_SECONDS,
             ) from None
         except EngineError:
-            self.metrics.engine_up.set(0)
+            self._note_engine(up=False)
             raise
-        self.metrics.engine_up.set(1)
+        self._note_engine(up=True)
         return item
 
     @asynccontextmanager

@@ -201,6 +201,15 @@ def test_metrics_count_what_happened(taught_gguf, tmp_path):
         assert value_of(client, "midspan_queue_running") == 0
 
 
+def test_a_killed_engine_is_started_again_and_that_is_counted(taught_gguf, tmp_path):
+    with running(taught_gguf, tmp_path / "log") as (client, process):
+        (child,) = process.children()
+        child.kill()
+        until(lambda: client.post(PATH, json=body_of("block")).status_code == 200)
+        assert value_of(client, "midspan_engine_restarts_total") == 1
+        assert value_of(client, "midspan_engine_up") == 1
+
+
 def test_no_log_line_and_no_metric_holds_the_users_text(taught_gguf, tmp_path):
     marker = "planted_marker_5b1c"
     log, tokens = tmp_path / "log", tmp_path / "tokens"
