@@ -29,6 +29,7 @@ class CaretKind(StrEnum):
     BEFORE_CODE = "before code"
 
 
+QUOTED = frozenset({CaretKind.STRING, CaretKind.COMMENT})
 BEHIND = 1_000
 """Characters of the suffix in which a string or comment around the caret has to end to be seen."""
 BLOCKS = frozenset({CaretKind.BLANK_LINE, CaretKind.BLOCK_START})

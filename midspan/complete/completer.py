@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from midspan.complete.caret import BLOCKS, CaretKind, caret_kind
+from midspan.complete.caret import BLOCKS, QUOTED, CaretKind, caret_kind
 from midspan.complete.confidence import Evidence
 from midspan.complete.draft import Draft
 from midspan.complete.pipeline import HEALING, STEPS, Step, checked, run_steps
@@ -119,6 +119,7 @@ class Completer:
             suffix=request.suffix,
             language=language,
             block=request.caret == "block" or (request.caret == "auto" and caret in BLOCKS),
+            quoted=caret in QUOTED,
             min_confidence=config.min_confidence if request.min_confidence is None else request.min_confidence,
         )
         generate = GenerateRequest(
@@ -185,7 +186,7 @@ def _read_ahead(draft: Draft) -> None:
 
 def _variant(work: _Work, number: int) -> GenerateRequest:
     """The generation of candidate `number`: the first as it was asked for, the others sampled, each with its seed."""
-    generate = replace(work.generate, until=_stopper(work.draft, [step for step in work.steps if step.stops]))
+    generate = replace(work.generate, until=stopper(work.draft, work.steps))
     if not number:
         return generate
     return replace(
@@ -229,12 +230,13 @@ def _best(candidates: Sequence[Suggestion]) -> Suggestion:
     return replace(first, alternatives=tuple(each for each in others if different.get(each.text) is each))
 
 
-def _stopper(draft: Draft, stops: Sequence[Step]) -> Callable[[str], bool]:
+def stopper(draft: Draft, steps: Sequence[Step]) -> Callable[[str], bool]:
     """Asks of a text that grows whether it already holds the end of the suggestion.
 
     Most steps are asked when a line is whole; those that never change an end once found are asked at every piece.
     """
     seen = 0
+    stops = [step for step in steps if step.stops]
     early = [step for step in stops if step.stops == "any"]
 
     def ended(text: str) -> bool:

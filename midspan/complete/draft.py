@@ -16,9 +16,10 @@ class Draft:
     """Text that may stand between `prefix` and `suffix`, in place of the first `replace` characters of the suffix.
 
     `insertable` is where the text begins to write again what it replaces; it means something only if it replaces
-    anything. `block` says that several lines are wanted; `truncated` that the generation met its token limit;
-    `dropped` is empty or the reason for which nothing is to be shown. `evidence` is what is known of how sure the model
-    was; suggestions with less than `min_confidence` are not wanted.
+    anything. `block` says that several lines are wanted, `quoted` that the caret is in a string or a comment;
+    `truncated` that the generation met its token limit; `dropped` is empty or the reason for which nothing is to be
+    shown. `evidence` is what is known of how sure the model was; suggestions with less than `min_confidence` are not
+    wanted.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Draft:
     suffix: str
     language: Language | None = None
     block: bool = True
+    quoted: bool = False
     truncated: bool = False
     dropped: str = ""
     replace: int = 0
@@ -34,8 +36,8 @@ class Draft:
     min_confidence: float = 0.0
 
     def cut(self, end: int) -> "Draft":
-        """The draft with its first `end` characters only."""
-        return replace(self, text=self.text[:end])
+        """The draft with its first `end` characters only; a text that is cut ends where it should."""
+        return replace(self, text=self.text[:end], truncated=self.truncated and end >= len(self.text))
 
     def drop(self, reason: str) -> "Draft":
         """The draft without text, for `reason`."""

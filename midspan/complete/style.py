@@ -10,7 +10,7 @@ DEFAULT_WIDTH = 4
 
 _BREAK = re.compile(r"\r\n|\r|\n")
 _INDENTED = re.compile(r"(?:^|[\r\n])([ \t]*)(?=[^\s*])")
-_NESTED = re.compile(r"^([ \t]*)\S[^\r\n]*[:{([]\s*(?:\r\n|\r|\n)([ \t]+)(?=\S)", re.MULTILINE)
+_NESTED = re.compile(r"^([ \t]*)\S[^\r\n]*[:{]\s*(?:\r\n|\r|\n)([ \t]+)(?=\S)", re.MULTILINE)
 
 
 @dataclass(frozen=True)

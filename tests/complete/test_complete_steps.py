@@ -22,6 +22,13 @@ PYTHON, JAVA = language_of("a.py"), language_of("A.java")
 CODE = st.text(" \n\tab(){}[];,:'\"=", max_size=40)
 
 
+def test_a_line_goes_on_while_a_bracket_of_its_own_is_open():
+    draft = Draft("g(\n    a,  # :)\n    ')',\n)\ny = 2\n", "x = ", "\n", PYTHON, block=False)
+    assert stop_at_line_end(draft).text == "g(\n    a,  # :)\n    ')',\n)"
+    in_string = Draft("a (b\nc", 'x = "', '"\n', PYTHON, block=False, quoted=True)
+    assert stop_at_line_end(in_string).text == "a (b"
+
+
 @pytest.mark.parametrize(
     ("block", "text", "kept"),
     [(False, "a = 1\nb = 2", "a = 1"), (False, "a\r\nb", "a"), (False, "\nb", ""), (True, "a\nb", "a\nb")],
@@ -73,6 +80,7 @@ def test_repetition(text, kept):
 def test_unfinished_block_keeps_its_whole_statements():
     draft = Draft("a = 1\n    b = f(\n        c", "def f():\n    ", "", PYTHON, truncated=True)
     assert cut_unfinished(draft).text == "a = 1"
+    assert not cut_unfinished(draft).truncated
     whole = Draft(draft.text, draft.prefix, "", PYTHON, truncated=False)
     assert cut_unfinished(whole) is whole
 

@@ -10,17 +10,14 @@ what follows is taken off, unless that is only a bracket or quote the text itsel
 from collections.abc import Iterator
 from dataclasses import replace
 
+from midspan.complete.brackets import QUOTES, brackets_of, plain_brackets
 from midspan.complete.draft import Draft
-from midspan.syntax.brackets import CLOSERS, OPENERS, tokens_behind
+from midspan.syntax.brackets import CLOSERS, OPENERS
 from midspan.syntax.broken import is_broken
-from midspan.syntax.languages import Language
 
-PREFIX_CHARS = 8_192
-"""Characters of the prefix that are parsed to tell brackets in strings from others."""
 MIN_WORDS_OVERLAP = 3
 """Characters of text (not of punctuation) from which on an overlap is no accident."""
 SEPARATORS = frozenset(";,:")
-QUOTES = frozenset("\"'`")
 
 
 def trim_suffix_overlap(draft: Draft) -> Draft:
@@ -60,10 +57,10 @@ def _without_closers(draft: Draft) -> Draft:
 
 def _closing(draft: Draft) -> Iterator[int]:
     """Offsets of the closers in the text that close what was opened before it and what it may not close itself."""
-    open_here, _ = _balance(_plain_brackets(draft.line_before))
-    _, closed_here = _balance(_plain_brackets(draft.line_behind))
+    open_here, _ = _balance(plain_brackets(draft.line_before))
+    _, closed_here = _balance(plain_brackets(draft.line_behind))
     allowed, depth = max(0, open_here - closed_here), 0
-    for offset, bracket in _brackets(draft):
+    for offset, bracket in brackets_of(draft):
         if bracket in OPENERS:
             depth += 1
         elif bracket in QUOTES:
@@ -92,7 +89,7 @@ def _is_repetition(overlap: str, draft: Draft) -> bool:
     if any(character not in punctuation for character in visible):
         rest = draft.line_behind[draft.replace :].rstrip()
         return len(visible) >= MIN_WORDS_OVERLAP or (bool(rest) and overlap.startswith(rest))
-    opened, closed = _balance(_plain_brackets(overlap))
+    opened, closed = _balance(plain_brackets(overlap))
     if opened or closed:
         return False
     return all(overlap.count(quote) % 2 == 0 or draft.text.count(quote) % 2 == 1 for quote in QUOTES)
@@ -109,33 +106,3 @@ def _balance(brackets: list[tuple[int, str]]) -> tuple[int, int]:
         else:
             closed += 1
     return opened, closed
-
-
-def _brackets(draft: Draft) -> list[tuple[int, str]]:
-    """The brackets of the text with their offsets, those inside strings and comments left out.
-
-    Among them the quote that ends a string in which the caret stands.
-    """
-    if draft.language is None:
-        return _plain_brackets(draft.text)
-    return _code_brackets(draft.prefix, draft.text, draft.language)
-
-
-def _code_brackets(prefix: str, text: str, language: Language) -> list[tuple[int, str]]:
-    if len(prefix) > PREFIX_CHARS:
-        prefix = prefix[-PREFIX_CHARS:].partition("\n")[2]
-    before = prefix.encode()
-    written = text.encode()
-    caret = len(before)
-    tokens = tokens_behind(before, written, language)
-    found = list(tokens.brackets)
-    for start, end in tokens.opaque:
-        ends_in_text = start < caret < end <= caret + len(written)
-        if ends_in_text and before[start : start + 1] not in (b"#", b"/"):
-            quote = chr(written[end - 1 - caret])
-            found += [(end - 1, quote)] if quote in QUOTES else []
-    return [(len(written[: offset - caret].decode()), bracket) for offset, bracket in sorted(found)]
-
-
-def _plain_brackets(text: str) -> list[tuple[int, str]]:
-    return [(at, character) for at, character in enumerate(text) if character in "()[]{}"]

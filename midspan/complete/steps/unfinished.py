@@ -1,7 +1,5 @@
 """A generation that met its token limit ends somewhere; a suggestion ends with a statement."""
 
-from dataclasses import replace
-
 from midspan.complete.draft import Draft
 from midspan.syntax.scope import statement_ends
 
@@ -11,4 +9,4 @@ def cut_unfinished(draft: Draft) -> Draft:
     if not (draft.truncated and draft.block):
         return draft
     ends = statement_ends(draft.prefix, draft.text, draft.suffix, draft.language)
-    return replace(draft.cut(ends[-1]), truncated=False) if ends else draft
+    return draft.cut(ends[-1]) if ends else draft
