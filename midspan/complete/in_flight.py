@@ -32,7 +32,7 @@ class InFlight:
         self._followers = 0
         self._replaced = False
         self._task = asyncio.create_task(self._make(completer))
-        self._task.add_done_callback(lambda _: self._wake())
+        self._task.add_done_callback(self._ended)
 
     async def follow(self) -> AsyncGenerator[str | Suggestion, None]:
         """All text from the first piece on, then the suggestion. Raises what the completer raises, and Replaced."""
@@ -102,6 +102,11 @@ class InFlight:
                 self.text += item
                 self._wake()
         raise AssertionError("a stream ends with its suggestion")
+
+    def _ended(self, task: asyncio.Task[Suggestion]) -> None:
+        if not task.cancelled():
+            task.exception()  # looked at: where nobody follows any more, nobody is to be told
+        self._wake()
 
     def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()

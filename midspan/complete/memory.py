@@ -27,7 +27,8 @@ class _Made:
     @property
     def size(self) -> int:
         """Characters kept."""
-        return len(self.request.prefix) + len(self.request.suffix) + len(self.suggestion.text)
+        texts = (self.request.prefix, self.request.suffix, self.suggestion.text)
+        return sum(map(len, texts)) + sum(len(part.text) for part in self.suggestion.prompt.parts)
 
 
 class Memory:
@@ -47,8 +48,8 @@ class Memory:
         return found
 
     def keep(self, request: CompletionRequest, suggestion: Suggestion) -> None:
-        """Remember the answer to a request; the oldest ones make room."""
-        made = _Made(request, suggestion)
+        """Remember the answer to a request, without the tokens of its prompt; the oldest ones make room."""
+        made = _Made(request, replace(suggestion, prompt=replace(suggestion.prompt, ids=[])))
         kept = self._documents.setdefault(request.document, deque())
         self._documents.move_to_end(request.document)
         kept.appendleft(made)

@@ -125,6 +125,7 @@ def test_memory_is_bounded(with_warm, monkeypatch):
     async def use(kept: Warm, engine: GatedEngine) -> None:
         for number in range(100):
             await kept.complete(replace(PLACE, document=str(number % 40), prefix=f"x = {number}\n"))
+            assert not any(made.suggestion.prompt.ids for made in kept._memory._documents[str(number % 40)])
             kept_now = [made for documents in kept._memory._documents.values() for made in documents]
             assert kept._memory._size == sum(made.size for made in kept_now) <= 1_000
             assert all(kept._memory._documents.values())
