@@ -72,26 +72,21 @@ class InFlight:
             return same_context(self.request, request)
         return added_between(self.request.suffix, request.suffix, 0, typed) is not None
 
-    async def join(self, request: CompletionRequest) -> AsyncGenerator[str | Suggestion, None]:
-        """Text behind what the request has typed, then its suggestion.
+    async def join(self, request: CompletionRequest) -> Suggestion | None:
+        """The suggestion for a later request, or None as soon as the completion turns out not to answer it.
 
-        It ends without a suggestion, and then before any text, if the completion turns out not to answer the request.
+        Raises like `follow`.
         """
-        typed = len(request.prefix) - len(self.request.prefix)
-        text, sent = "", typed
+        typed = request.prefix[len(self.request.prefix) :]
+        text = ""
         async with aclosing(self.follow()) as items:
             async for item in items:
                 if isinstance(item, Suggestion):
-                    left = carried(self.request, item, request)
-                    if left is not None or sent > typed:
-                        yield left or nothing("the suggestion ended where the caret is")
-                    return
+                    return carried(self.request, item, request)
                 text += item
-                if not agree(request.prefix[len(self.request.prefix) :], text):
-                    return
-                if len(text) > sent:
-                    piece, sent = text[sent:], len(text)
-                    yield piece
+                if not agree(typed, text):
+                    return None
+        raise AssertionError("what is followed ends with its suggestion")
 
     async def _make(self, completer: Completer) -> Suggestion:
         async with aclosing(completer.stream(self.request)) as items:

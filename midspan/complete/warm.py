@@ -16,7 +16,7 @@ Requests without a document, for several candidates or with a temperature stand 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -56,7 +56,7 @@ class Warm:
 
     def remembers(self, request: CompletionRequest) -> bool:
         """Whether the request is answered at once, without the engine."""
-        return not _stands_alone(request) and self._memory.find(request) is not None
+        return self._recalled(request) is not None
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Suggestion, None]:
         """Text as it is generated, then the Suggestion; see `Completer.stream` and `complete`."""
@@ -67,23 +67,21 @@ class Warm:
                         yield item
             return
         started = time.perf_counter()
-        remembered = self._memory.find(request) if self._remember else None
+        remembered = self._recalled(request)
         if remembered is not None:
-            if remembered.text:
-                yield remembered.text
-            yield self._shown(request, _reused(remembered, "memory", started))
+            for item in self._given(request, remembered, "memory", started):
+                yield item
             return
         older = self._in_flight.get(request.document)
         try:
             # Who follows a completion made ahead keeps it alive when, a moment later, the work ahead is stopped.
             with self._idle.someone_waits():
                 if older is not None and older.may_answer(request):
-                    async with aclosing(older.join(request)) as items:
-                        async for item in items:
-                            if isinstance(item, Suggestion):
-                                yield self._shown(request, _reused(item, "in_flight", started))
-                                return
+                    joined = await older.join(request)
+                    if joined is not None:
+                        for item in self._given(request, joined, "in_flight", started):
                             yield item
+                        return
                 async with aclosing(self._begin(request).follow()) as items:
                     async for item in items:
                         yield self._shown(request, item) if isinstance(item, Suggestion) else item
@@ -117,6 +115,25 @@ class Warm:
             self._in_flight.popitem(last=False)
         return begun
 
+    def _recalled(self, request: CompletionRequest) -> Suggestion | None:
+        return self._memory.find(request) if self._remember and not _stands_alone(request) else None
+
+    def _given(
+        self, request: CompletionRequest, suggestion: Suggestion, source: Source, started: float
+    ) -> Iterator[str | Suggestion]:
+        """A suggestion made for an earlier request, with what it cost to give it this time."""
+        if suggestion.text:
+            yield suggestion.text
+        given = replace(
+            suggestion,
+            source=source,
+            prompt_tokens=0,
+            cached_tokens=0,
+            completion_tokens=0,
+            timings=Timings(0.0, 0.0, (time.perf_counter() - started) * 1000),
+        )
+        yield self._shown(request, given)
+
     def _shown(self, request: CompletionRequest, suggestion: Suggestion) -> Suggestion:
         """The suggestion, which is shown now: the one that would follow it is made once nobody waits."""
         if self._ahead and suggestion.text:
@@ -139,15 +156,3 @@ class Warm:
 
 def _stands_alone(request: CompletionRequest) -> bool:
     return not request.document or request.temperature > 0 or request.candidates > 1
-
-
-def _reused(suggestion: Suggestion, source: Source, started: float) -> Suggestion:
-    """The suggestion with what it cost to give it this time."""
-    return replace(
-        suggestion,
-        source=source,
-        prompt_tokens=0,
-        cached_tokens=0,
-        completion_tokens=0,
-        timings=Timings(0.0, 0.0, (time.perf_counter() - started) * 1000),
-    )
