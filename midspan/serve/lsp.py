@@ -2,53 +2,75 @@
 
 It runs beside the files: the project is read below the workspace folders and never outside them, unsaved text of open
 files replaces what is on disk. The editor tells which files change, where it can; else they are looked at now and then.
-A newer request for a document, or an edit of it, cancels the older request. The model is loaded after the handshake, so
-that the editor never waits for it.
+A newer request for a document, or an edit of it, ends the older request. The model is loaded after the handshake, so
+that the editor never waits for it; the prompt is read ahead when a file is opened and when typing rests.
+
+An accepted item says so by its command; `textDocument/didShowCompletion` and `didPartiallyAcceptCompletion` of some
+editors are understood too. What became of the suggestions is counted, and told in one line when the server ends.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
-from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
 from midspan import __version__
 from midspan.complete.completer import Completer
-from midspan.complete.request import CompletionRequest
+from midspan.complete.request import CompletionRequest, Suggestion
+from midspan.complete.warm import Warm
 from midspan.context.sets import Feature
 from midspan.context.strategies import features_of
 from midspan.engine.locate import locate
 from midspan.engine.open import EngineName, is_remote, open_engine
 from midspan.errors import MidspanError
-from midspan.serve.folder import Folder
-from midspan.serve.positions import Encoding, offset_at
+from midspan.serve.folder import first_difference
+from midspan.serve.outcomes import Outcomes
+from midspan.serve.positions import Encoding, code_units, offset_at
+from midspan.serve.workspace import Workspace
 
 MAX_NEW_TOKENS = 96
+CANDIDATES = 3
+"""Suggestions to choose from where the user asks for them by a key."""
+GRACE_S = 0.05
+"""How long a request that nobody waits for goes on: editors end one and send the next, which may use what it has."""
+REST_S = 0.3
+"""How long typing rests before the prompt is read ahead."""
+ACCEPTED = "midspan.accepted"
 ALL_FILES = types.FileOperationRegistrationOptions(
     [types.FileOperationFilter(types.FileOperationPattern("**/*"), scheme="file")]
 )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A suggestion and the text behind the caret that it was made for."""
+
+    suggestion: Suggestion
+    suffix: str
 
 
 @dataclass
 class State:
     """What one session of the server knows."""
 
-    opening: "asyncio.Task[Completer] | None" = None
-    folders: list[Folder] = field(default_factory=list)
-    running: "dict[str, asyncio.Task[object]]" = field(default_factory=dict)
+    workspace: Workspace
+    opening: "asyncio.Task[Warm] | None" = None
+    running: "dict[str, asyncio.Task[Answer | None]]" = field(default_factory=dict)
+    resting: "dict[str, asyncio.Task[None]]" = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     """Open documents by URI as they were before the edit now coming in."""
+    outcomes: Outcomes = field(default_factory=Outcomes)
     reported: bool = False
 
 
@@ -56,140 +78,232 @@ def create_server(open_completer: Callable[[], Awaitable[Completer]]) -> Languag
     """The language server; `open_completer` is awaited once, in its event loop, after the handshake."""
     # Whole texts are synced: pygls applies partial edits by Python's idea of a line, which is not the protocol's.
     server = LanguageServer("midspan", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full)
-    state = State()
+    state = State(Workspace(lambda: _features(state)))
+    workspace = state.workspace
 
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
-        state.opening = asyncio.ensure_future(open_completer())
-        state.folders += [Folder(root, partial(_features, state.opening)) for root in _roots(server)]
-        await _watch(server, state)
+        state.opening = asyncio.create_task(_open(open_completer))
+        workspace.add(server.workspace.folders or filter(None, [server.workspace.root_uri]))
+        await _watch(server, workspace)
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    async def folders_changed(params: types.DidChangeWorkspaceFoldersParams) -> None:
+        workspace.add(folder.uri for folder in params.event.added)
+        await workspace.remove(folder.uri for folder in params.event.removed)
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def opened(params: types.DidOpenTextDocumentParams) -> None:
-        _touch(state, params.text_document.uri)
-        state.texts[params.text_document.uri] = params.text_document.text
+        uri = params.text_document.uri
+        _touch(state, uri)
+        state.texts[uri] = params.text_document.text
+        _read_ahead(server, state, uri, 0, delay_s=0.0)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def changed(params: types.DidChangeTextDocumentParams) -> None:
         uri = params.text_document.uri
-        _cancel(state, uri)
+        _let_go(state.running.get(uri))
         document = server.workspace.text_documents.get(unquote(uri))
-        folder, path = _place(state, uri)
-        if document is not None and folder is not None:
-            folder.edit(path, state.texts.get(uri, document.source), document.source)
-            state.texts[uri] = document.source
+        if document is None:
+            return
+        older, text = state.texts.get(uri, document.source), document.source
+        folder, path = workspace.place(uri)
+        if folder is not None:
+            folder.edit(path, older, text)
+        state.texts[uri] = text
+        typed = max(0, len(text) - len(older))
+        _read_ahead(server, state, uri, first_difference(older, text) + typed, delay_s=REST_S)
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
     def saved(params: types.DidSaveTextDocumentParams) -> None:
-        _look_again(state, [params.text_document.uri])
+        workspace.look_again([params.text_document.uri])
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(params: types.DidCloseTextDocumentParams) -> None:
         uri = params.text_document.uri
-        _cancel(state, uri)
+        for tasks in (state.running, state.resting):
+            if task := tasks.pop(uri, None):
+                task.cancel()
         state.texts.pop(uri, None)
-        folder, path = _place(state, uri)
+        folder, path = workspace.place(uri)
         if folder is not None:
             folder.forget(path)
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
     def watched(params: types.DidChangeWatchedFilesParams) -> None:
-        _look_again(state, [change.uri for change in params.changes])
+        workspace.look_again(change.uri for change in params.changes)
 
     @server.feature(types.WORKSPACE_DID_CREATE_FILES, ALL_FILES)
     def created(params: types.CreateFilesParams) -> None:
-        _look_again(state, [file.uri for file in params.files])
+        workspace.look_again(file.uri for file in params.files)
 
     @server.feature(types.WORKSPACE_DID_DELETE_FILES, ALL_FILES)
     def deleted(params: types.DeleteFilesParams) -> None:
-        _look_again(state, [file.uri for file in params.files])
+        workspace.look_again(file.uri for file in params.files)
 
     @server.feature(types.WORKSPACE_DID_RENAME_FILES, ALL_FILES)
     def renamed(params: types.RenameFilesParams) -> None:
-        _look_again(state, [uri for file in params.files for uri in (file.old_uri, file.new_uri)])
+        workspace.look_again(uri for file in params.files for uri in (file.old_uri, file.new_uri))
 
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
     async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
         uri = params.text_document.uri
-        _cancel(state, uri)
-        task = asyncio.current_task()
-        assert task is not None
-        state.running[uri] = task
+        if resting := state.resting.pop(uri, None):
+            resting.cancel()
+        _let_go(state.running.get(uri))
+        work = state.running[uri] = asyncio.create_task(_suggest(server, state, params))
+        work.add_done_callback(_looked_at)
         try:
-            text = await _suggest(server, state, params)
+            answer = await asyncio.shield(work)
         except MidspanError as error:
             _report(server, state, error)
-            text = ""
+            answer = None
+        except asyncio.CancelledError:
+            _let_go(work)
+            raise
         finally:
-            if state.running.get(uri) is task:
+            if work.done() and state.running.get(uri) is work:
                 del state.running[uri]
-        if not text:
-            return types.InlineCompletionList(items=[])
-        place = types.Range(start=params.position, end=params.position)
-        return types.InlineCompletionList(items=[types.InlineCompletionItem(insert_text=text, range=place)])
+        return types.InlineCompletionList(_items(state.outcomes, params, answer, _encoding(server)))
+
+    @server.command(ACCEPTED)
+    def accepted(name: str) -> None:
+        state.outcomes.note(name, "accepted")
+
+    @server.feature("textDocument/didShowCompletion")
+    def shown(params: Any) -> None:
+        state.outcomes.note(_name_of(params), "shown")
+
+    @server.feature("textDocument/didPartiallyAcceptCompletion")
+    def partly_accepted(params: Any) -> None:
+        state.outcomes.note(_name_of(params), "partly accepted")
 
     @server.feature(types.SHUTDOWN)
     async def shutdown(_: None) -> None:
-        for uri in list(state.running):
-            _cancel(state, uri)
+        for task in [*state.running.values(), *state.resting.values()]:
+            task.cancel()
         if state.opening is not None:
             state.opening.cancel()
             await asyncio.wait({state.opening})
             if not state.opening.cancelled() and state.opening.exception() is None:
-                await state.opening.result().engine.close()
-        for folder in state.folders:
-            await folder.close()
+                warm = state.opening.result()
+                await warm.close()
+                await warm.completer.engine.close()
+        await workspace.close()
+        print(f"midspan: {state.outcomes}", file=sys.stderr, flush=True)
 
     return server
 
 
-async def _features(opening: "asyncio.Task[Completer]") -> list[Feature]:
+async def _open(open_completer: Callable[[], Awaitable[Completer]]) -> Warm:
+    return Warm(await open_completer())
+
+
+async def _features(state: State) -> list[Feature]:
     """What the completer asks of the files of a project; nothing if it cannot be opened."""
-    await asyncio.wait({opening})
-    if opening.cancelled() or opening.exception() is not None:
+    assert state.opening is not None
+    await asyncio.wait({state.opening})
+    if state.opening.cancelled() or state.opening.exception() is not None:
         return []
-    completer = opening.result()
+    completer = state.opening.result().completer
     return features_of(completer.config.strategy, completer.engine.tokenizer)
 
 
-async def _suggest(server: LanguageServer, state: State, params: types.InlineCompletionParams) -> str:
-    """The text to suggest, "" for none; only the text of open documents is looked at."""
-    uri = params.text_document.uri
+async def _suggest(server: LanguageServer, state: State, params: types.InlineCompletionParams) -> Answer | None:
+    """What to suggest; only the text of open documents is looked at."""
+    uri, selected = params.text_document.uri, params.context.selected_completion_info
     document = server.workspace.text_documents.get(unquote(uri))
     if state.opening is None or document is None:
-        return ""
-    text, position = _text(document), params.position
-    offset = offset_at(text, position.line, position.character, _encoding(server))
+        return None
+    text = _text(document)
+    start = end = _offset(server, text, params.position)
+    written = ""
+    if selected is not None:  # as if the entry selected in the editor's list were in the document
+        start, end = (_offset(server, text, place) for place in (selected.range.start, selected.range.end))
+        written = selected.text
     _touch(state, uri)
-    folder, path = _place(state, uri)
-    project = await folder.project(_unsaved(server, folder), path) if folder else None
-    completer = await asyncio.shield(state.opening)
-    suggestion = await completer.complete(
-        CompletionRequest(
-            path=path,
-            prefix=text[:offset],
-            suffix=text[offset:],
-            project=project,
-            recent=tuple(folder.recent) if folder else (),
-            edited=tuple(folder.edited) if folder else (),
-            max_new_tokens=MAX_NEW_TOKENS,
-        )
+    request = await _request(server, state, uri, text[:start] + written, text[end:])
+    if params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked:
+        request = replace(request, candidates=CANDIDATES)
+    warm = await asyncio.shield(state.opening)
+    return Answer(await warm.complete(request), request.suffix)
+
+
+async def _request(server: LanguageServer, state: State, uri: str, prefix: str, suffix: str) -> CompletionRequest:
+    folder, path = state.workspace.place(uri)
+    project = None
+    if folder is not None:
+        documents = {document.uri: _text(document) for document in server.workspace.text_documents.values()}
+        project = await state.workspace.project(folder, path, documents)
+    return CompletionRequest(
+        path=path,
+        prefix=prefix,
+        suffix=suffix,
+        project=project,
+        recent=tuple(folder.recent) if folder else (),
+        edited=tuple(folder.edited) if folder else (),
+        max_new_tokens=MAX_NEW_TOKENS,
+        document=uri,
     )
-    return suggestion.text
 
 
-def _unsaved(server: LanguageServer, folder: Folder) -> dict[str, str]:
-    """The present texts of the open documents of a folder, by path."""
-    documents = list(server.workspace.text_documents.values())
-    paths = [(_relative(folder.root, document.uri), document) for document in documents]
-    return {path: _text(document) for path, document in paths if path is not None}
+def _items(
+    outcomes: Outcomes, params: types.InlineCompletionParams, answer: Answer | None, encoding: Encoding
+) -> list[types.InlineCompletionItem]:
+    """The candidates, the best first, each with a name by which the editor can say that it was accepted."""
+    if answer is None or not answer.suggestion.text:
+        return []
+    selected = params.context.selected_completion_info
+    place = selected.range if selected else types.Range(params.position, params.position)
+    items = []
+    for one in (answer.suggestion, *answer.suggestion.alternatives):
+        replaced = code_units(answer.suffix[: one.replace], encoding)
+        items.append(
+            types.InlineCompletionItem(
+                insert_text=(selected.text if selected else "") + one.text,
+                range=types.Range(place.start, types.Position(place.end.line, place.end.character + replaced)),
+                command=types.Command(title="accepted", command=ACCEPTED, arguments=[outcomes.give()]),
+            )
+        )
+    return items
 
 
-async def _watch(server: LanguageServer, state: State) -> None:
+def _read_ahead(server: LanguageServer, state: State, uri: str, offset: int, delay_s: float) -> None:
+    """Have the prompt of a caret read, unless the document is asked or changed again within `delay_s` seconds."""
+
+    async def read() -> None:
+        await asyncio.sleep(delay_s)
+        document = server.workspace.text_documents.get(unquote(uri))
+        if document is None or state.opening is None:
+            return
+        text = _text(document)
+        request = await _request(server, state, uri, text[:offset], text[offset:])
+        # What is wrong with the model is told to who asks for a completion.
+        with contextlib.suppress(MidspanError):
+            await (await asyncio.shield(state.opening)).prefill(request)
+
+    if resting := state.resting.get(uri):
+        resting.cancel()
+    state.resting[uri] = asyncio.create_task(read())
+
+
+def _name_of(params: Any) -> str:
+    """The name of the item that an editor speaks of."""
+    try:
+        return str(params.item.command.arguments[0])
+    except (AttributeError, IndexError, TypeError):
+        return ""
+
+
+def _offset(server: LanguageServer, text: str, place: types.Position) -> int:
+    return offset_at(text, place.line, place.character, _encoding(server))
+
+
+async def _watch(server: LanguageServer, workspace: Workspace) -> None:
     """Ask the editor to tell of every file that changes, whoever changes it."""
-    workspace = server.client_capabilities.workspace
-    watching = workspace.did_change_watched_files if workspace else None
-    if not state.folders or watching is None or not watching.dynamic_registration:
+    capabilities = server.client_capabilities.workspace
+    watching = capabilities.did_change_watched_files if capabilities else None
+    if watching is None or not watching.dynamic_registration:
         return
     options = types.DidChangeWatchedFilesRegistrationOptions([types.FileSystemWatcher("**/*")])
     method = types.WORKSPACE_DID_CHANGE_WATCHED_FILES
@@ -199,18 +313,7 @@ async def _watch(server: LanguageServer, state: State) -> None:
         )
     except JsonRpcException:
         return  # the editor will not: then the files are looked at now and then
-    for folder in state.folders:
-        folder.watched = True
-        folder.look_again()  # what changed before the watch began
-
-
-def _look_again(state: State, uris: Iterable[str]) -> None:
-    """Files changed on disk. Each belongs to every folder it is in; of a link, so does what it leads to."""
-    uris = list(uris)
-    for folder in state.folders:
-        paths = {_relative(folder.root, uri, follow) for uri in uris for follow in (True, False)}
-        if known := [path for path in paths if path is not None]:
-            folder.look_again(known)
+    workspace.watch()
 
 
 def _text(document: TextDocument) -> str:
@@ -224,47 +327,23 @@ def _encoding(server: LanguageServer) -> Encoding:
     return "utf-8" if encoding == "utf-8" else "utf-32" if encoding == "utf-32" else "utf-16"
 
 
-def _roots(server: LanguageServer) -> list[Path]:
-    """The workspace folders on this machine."""
-    uris = list(server.workspace.folders) or ([server.workspace.root_uri] if server.workspace.root_uri else [])
-    paths = [Path(path).resolve() for uri in uris if (path := to_fs_path(uri))]
-    return [path for path in paths if path.is_dir()]
-
-
-def _relative(root: Path, uri: str, follow: bool = True) -> str | None:
-    """Path of a document relative to `root`, None if it is not below it, wherever links lead.
-
-    Without `follow` the path of the link itself, if the document is one.
-    """
-    path = to_fs_path(uri) if uri.startswith("file:") else None
-    if path is None:
-        return None
-    try:
-        resolved = Path(path).resolve() if follow else Path(path).parent.resolve() / Path(path).name
-    except (OSError, RuntimeError):  # links in a circle
-        return None
-    return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else None
-
-
-def _place(state: State, uri: str) -> tuple[Folder | None, str]:
-    """The innermost folder a document is in, and its path there; its bare name if it is in none."""
-    inside = [(folder, path) for folder in state.folders if (path := _relative(folder.root, uri)) is not None]
-    if inside:
-        return min(inside, key=lambda place: len(place[1]))
-    return None, unquote(uri.rstrip("/").rpartition("/")[2]) or "untitled"
-
-
 def _touch(state: State, uri: str) -> None:
     """Note that a document was looked at."""
-    folder, path = _place(state, uri)
+    folder, path = state.workspace.place(uri)
     if folder is not None:
         folder.touch(path)
 
 
-def _cancel(state: State, uri: str) -> None:
-    task = state.running.pop(uri, None)
-    if task is not None:
-        task.cancel()
+def _looked_at(work: "asyncio.Task[Answer | None]") -> None:
+    """Whoever waited was told how it went; if nobody did, nobody needs to know."""
+    if not work.cancelled():
+        work.exception()
+
+
+def _let_go(work: "asyncio.Task[Answer | None] | None") -> None:
+    """Nobody waits for it any more: it ends, unless it has done so by itself soon."""
+    if work is not None:
+        asyncio.get_running_loop().call_later(GRACE_S, work.cancel)
 
 
 def _report(server: LanguageServer, state: State, error: MidspanError) -> None:

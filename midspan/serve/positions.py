@@ -1,4 +1,4 @@
-"""From an editor's position to an offset in the text: the one place where UTF-16 is counted."""
+"""Between an editor's positions and offsets in the text: the one place where UTF-16 is counted."""
 
 from typing import Literal
 
@@ -22,6 +22,11 @@ def offset_at(text: str, line: int, character: int, encoding: Encoding = "utf-16
     units = text[start : _end_of_line(text, start)].encode(_CODECS[encoding], "surrogatepass")
     before = units[: character * _UNIT_BYTES[encoding]]
     return start + len(before.decode(_CODECS[encoding], "ignore"))
+
+
+def code_units(text: str, encoding: Encoding = "utf-16") -> int:
+    """How many code units of `encoding` a text has."""
+    return len(text.encode(_CODECS[encoding], "surrogatepass")) // _UNIT_BYTES[encoding]
 
 
 def _end_of_line(text: str, start: int) -> int:

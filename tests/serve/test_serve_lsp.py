@@ -12,7 +12,9 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 from pygls.lsp.client import LanguageClient
-from tiny_model import LESSONS
+from tiny_model import LESSONS, taught_hf
+
+from midspan.serve.lsp import CANDIDATES
 
 START = "import sys; from pathlib import Path; from midspan.serve.lsp import serve_lsp; "
 START += "serve_lsp(sys.argv[1], runs=Path('none'), threads=1)"
@@ -72,6 +74,16 @@ def open_document(client: Client, path: Path, text: str) -> str:
     return path.as_uri()
 
 
+def wait_for(condition: Callable[[], object]) -> Awaitable:
+    async def wait() -> None:
+        started = time.monotonic()
+        while not condition():
+            assert time.monotonic() - started < 30
+            await asyncio.sleep(0.02)
+
+    return wait()
+
+
 def change(client: Client, uri: str, version: int, text: str) -> None:
     client.text_document_did_change(
         types.DidChangeTextDocumentParams(
@@ -86,10 +98,16 @@ def position(text: str) -> types.Position:
     return types.Position(line, len(text.rpartition("\n")[2].encode("utf-16-le")) // 2)
 
 
-def ask(client: Client, uri: str, prefix: str) -> Awaitable:
+def ask(
+    client: Client,
+    uri: str,
+    prefix: str,
+    kind: types.InlineCompletionTriggerKind = types.InlineCompletionTriggerKind.Automatic,
+    selected: types.SelectedCompletionInfo | None = None,
+) -> Awaitable:
     return client.text_document_inline_completion_async(
         types.InlineCompletionParams(
-            context=types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic),
+            context=types.InlineCompletionContext(kind, selected),
             text_document=types.TextDocumentIdentifier(uri),
             position=position(prefix),
         )
@@ -139,17 +157,17 @@ def test_project_on_disk_is_context(taught_gguf, tmp_path):
 SHOW_PROMPT = """
 import sys
 from pathlib import Path
-from midspan.complete.completer import Completer
+from midspan.complete.warm import Warm
 from midspan.serve import lsp
 
-complete = Completer.complete
+complete = Warm.complete
 async def noted(self, request):
     suggestion = await complete(self, request)
     with Path(sys.argv[2]).open("a") as file:
-        file.write(suggestion.prompt.render(self.engine.tokenizer) + "\\n=====\\n")
+        file.write(suggestion.prompt.render(self.completer.engine.tokenizer) + "\\n=====\\n")
     print("noise on standard output")
     return suggestion
-Completer.complete = noted
+Warm.complete = noted
 lsp.serve_lsp(sys.argv[1], runs=Path("none"), threads=1)
 """
 
@@ -256,15 +274,15 @@ def test_changes_on_disk_reach_the_next_prompt(taught_gguf, tmp_path):
 SHOW_EDITED = """
 import json, sys
 from pathlib import Path
-from midspan.complete.completer import Completer
+from midspan.complete.warm import Warm
 from midspan.serve import lsp
 
-complete = Completer.complete
+complete = Warm.complete
 async def noted(self, request):
     with Path(sys.argv[2]).open("a") as file:
         file.write(json.dumps([request.edited, request.recent]) + "\\n")
     return await complete(self, request)
-Completer.complete = noted
+Warm.complete = noted
 lsp.serve_lsp(sys.argv[1], runs=Path("none"), threads=1)
 """
 
@@ -293,14 +311,14 @@ def test_requests_know_where_the_user_edited(taught_gguf, tmp_path):
 SLOW = """
 import asyncio, sys
 from pathlib import Path
-from midspan.complete.completer import Completer
+from midspan.complete.warm import Warm
 from midspan.serve import lsp
 
-complete = Completer.complete
+complete = Warm.complete
 async def slow(self, request):
     await asyncio.sleep(0.3)
     return await complete(self, request)
-Completer.complete = slow
+Warm.complete = slow
 lsp.serve_lsp(sys.argv[1], runs=Path("none"), threads=1)
 """
 
@@ -325,6 +343,166 @@ def test_newer_request_or_edit_cancels_the_older(taught_gguf, tmp_path):
             await pending
 
     with_client(taught_gguf, tmp_path, use, SLOW)
+
+
+NOTED = """
+import asyncio, json, sys
+from pathlib import Path
+from midspan.complete.warm import Warm
+from midspan.serve import lsp
+
+def note(what, request):
+    line = json.dumps([what, request.path, request.prefix, request.candidates])
+    with Path(sys.argv[2]).open("a") as file:
+        file.write(line + "\\n")
+
+complete, prefill = Warm.complete, Warm.prefill
+async def noted(self, request):
+    note("asked", request)
+    try:
+        await asyncio.sleep(60 if request.path == "song.txt" else 0)
+        return await complete(self, request)
+    except asyncio.CancelledError:
+        note("cancelled", request)
+        raise
+async def read(self, request):
+    note("read", request)
+    await prefill(self, request)
+Warm.complete, Warm.prefill = noted, read
+sys.stderr = Path(sys.argv[2] + ".told").open("w")
+lsp.serve_lsp(sys.argv[1], runs=Path("none"), threads=1)
+"""
+
+
+class Notes:
+    """What a server of NOTED was asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.program = NOTED.replace("sys.argv[2]", repr(str(path)))
+
+    def of(self, what: str) -> list[list]:
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        return [rest for kind, *rest in map(json.loads, lines) if kind == what]
+
+    @property
+    def told(self) -> str:
+        return Path(f"{self.path}.told").read_text()
+
+
+def test_prompts_are_read_ahead_when_a_file_is_opened_and_when_typing_rests(taught_gguf, tmp_path):
+    notes = Notes(tmp_path / "notes")
+
+    async def use(client: Client) -> None:
+        uri = open_document(client, tmp_path / "a.py", "x = 1\ny = \n")
+        await wait_for(lambda: notes.of("read") == [["a.py", "", 1]])
+        change(client, uri, 2, "x = 1\ny = x\n")
+        change(client, uri, 3, "x = 1\ny = x + \n")
+        await wait_for(lambda: len(notes.of("read")) == 2)
+        assert notes.of("read")[1] == ["a.py", "x = 1\ny = x + ", 1]
+        change(client, uri, 4, "x = 1\ny = x + 1\n")
+        await texts(client, uri, "x = 1\ny = x + 1")
+        assert len(notes.of("read")) == 2
+
+    with_client(taught_gguf, tmp_path, use, notes.program)
+
+
+def test_cancelled_requests_and_what_became_of_suggestions(taught_gguf, tmp_path):
+    notes = Notes(tmp_path / "notes")
+    lesson = LESSONS["block"]
+
+    async def use(client: Client) -> None:
+        song = LESSONS["endless"]
+        uri = open_document(client, tmp_path / song.path, song.prefix)
+        pending = asyncio.ensure_future(ask(client, uri, song.prefix))
+        await wait_for(lambda: notes.of("asked"))
+        client.protocol.notify("$/cancelRequest", types.CancelParams(next(iter(client.protocol._request_futures))))
+        with pytest.raises(JsonRpcRequestCancelled):
+            await pending
+        await wait_for(lambda: notes.of("cancelled"))
+
+        uri = open_document(client, tmp_path / lesson.path, lesson.prefix + lesson.suffix)
+        (item,) = (await ask(client, uri, lesson.prefix)).items
+        assert item.insert_text == lesson.middle and item.command.command == "midspan.accepted"
+        client.protocol.notify("textDocument/didShowCompletion", {"item": item})
+        client.protocol.notify("textDocument/didPartiallyAcceptCompletion", {"item": item, "acceptedLength": 6})
+        client.protocol.notify("textDocument/didShowCompletion", {"item": {"insertText": "of another server"}})
+        for _ in range(2):
+            await client.workspace_execute_command_async(
+                types.ExecuteCommandParams(item.command.command, item.command.arguments)
+            )
+
+    with_client(taught_gguf, tmp_path, use, notes.program)
+    assert "midspan: 1 suggestions given, 1 shown, 1 accepted, 1 partly accepted" in notes.told
+
+
+def test_the_entry_selected_in_a_list_is_completed(taught_gguf, tmp_path):
+    lesson = LESSONS["block"]
+    typed, selected = lesson.prefix + "ret", "return"
+
+    async def use(client: Client) -> None:
+        uri = open_document(client, tmp_path / lesson.path, typed + lesson.suffix)
+        place = types.Range(position(lesson.prefix), position(typed))
+        info = types.SelectedCompletionInfo(place, selected)
+        (item,) = (await ask(client, uri, typed, selected=info)).items
+        assert item.range == place and item.insert_text == lesson.middle
+
+    with_client(taught_gguf, tmp_path, use)
+
+
+def test_several_candidates_are_asked_for_by_a_key_only(taught_gguf, tmp_path):
+    notes = Notes(tmp_path / "notes")
+    lesson = LESSONS["line"]
+
+    async def use(client: Client) -> None:
+        uri = open_document(client, tmp_path / lesson.path, lesson.prefix + lesson.suffix)
+        await ask(client, uri, lesson.prefix)
+        items = (await ask(client, uri, lesson.prefix, types.InlineCompletionTriggerKind.Invoked)).items
+        found = [item.insert_text for item in items]
+        assert found[0] == lesson.middle and len(set(found)) == len(found)
+
+    with_client(taught_gguf, tmp_path, use, notes.program)
+    assert [candidates for _, _, candidates in notes.of("asked")] == [1, CANDIDATES]
+
+
+def test_folders_come_and_go(taught_gguf, tmp_path):
+    lesson = LESSONS["context"]
+    root, added = tmp_path / "root", tmp_path / "added"
+    for folder in (root, added):
+        folder.mkdir()
+    for path, text in lesson.files.items():
+        (added / path).write_text(text)
+    prompts = tmp_path / "prompts"
+
+    async def use(client: Client) -> None:
+        folder = types.WorkspaceFolder(added.as_uri(), "added")
+        uri = open_document(client, added / lesson.path, lesson.prefix + lesson.suffix)
+        await texts(client, uri, lesson.prefix)
+        for event in ([folder], []), ([], [folder]):
+            changed = types.WorkspaceFoldersChangeEvent(*event)
+            client.workspace_did_change_workspace_folders(types.DidChangeWorkspaceFoldersParams(changed))
+            await texts(client, uri, lesson.prefix)
+
+    with_client(taught_gguf, root, use, SHOW_PROMPT.replace("sys.argv[2]", repr(str(prompts))))
+    before, there, gone, _ = prompts.read_text().split("\n=====\n")
+    assert "shapes.py" not in before and "shapes.py" not in gone
+    assert "shapes.py" in there and "return width * height" in there
+
+
+REMOTE = "import sys; from pathlib import Path; from midspan.serve.lsp import serve_lsp; "
+REMOTE += "serve_lsp(sys.argv[1], runs=Path('none'), tokenizer=Path({}))"
+
+
+def test_a_model_behind_a_server_of_ours(server, tmp_path):
+    url = str(server[0].base_url).rstrip("/")
+
+    async def use(client: Client) -> None:
+        for name in ("block", "two_lines", "healed"):
+            lesson = LESSONS[name]
+            uri = open_document(client, tmp_path / lesson.path, lesson.prefix + lesson.suffix)
+            assert await texts(client, uri, lesson.prefix) == [lesson.middle]
+
+    with_client(url, tmp_path, use, REMOTE.format(repr(str(taught_hf() / "tokenizer.json"))))
 
 
 def test_broken_model_is_told_once_and_completions_stay_empty(taught_gguf, tmp_path):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midspan.serve.positions import offset_at
+from midspan.serve.positions import code_units, offset_at
 
 TEXT = st.text(st.sampled_from("ab\n\r\té🙂𝔸\x0c\u2028"), max_size=30)
 
@@ -30,6 +30,9 @@ def positions(text: str, units: str, width: int):
 def test_every_position_has_its_offset(encoding, units, width, text):
     for line, character, offset in positions(text, units, width):
         assert offset_at(text, line, character, encoding) == offset
+        if character:
+            start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+            assert code_units(text[start:offset], encoding) == character
 
 
 @pytest.mark.parametrize(

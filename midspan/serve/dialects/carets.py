@@ -80,16 +80,20 @@ def request_at(
 
 
 def prompt_request(
-    service: Service, caller: Caller, sampling: Sampling, prompt: str, suffix: str = ""
+    service: Service, caller: Caller, sampling: Sampling, prompt: str, suffix: str = "", *, exact: bool = False
 ) -> CompletionRequest:
-    """The completion of a prompt: of the caret in it if any family's template made it, else of its end."""
+    """The completion of a prompt: of the caret in it if any family's template made it, else of its end.
+
+    Clients ask for raw text to have their template left alone, so a caret is completed with all steps nonetheless;
+    unless they are `exact` and know the served model themselves.
+    """
     found = None if suffix else parse(prompt)
     if found is None:
         return request_at(service, caller, sampling, prefix=prompt, suffix=suffix)
     return request_at(
         service,
         caller,
-        replace(sampling, raw=False),
+        replace(sampling, raw=sampling.raw and exact),
         prefix=found.prefix,
         suffix=found.suffix,
         path=found.path,
@@ -128,19 +132,7 @@ def document_key(user: str, path: str, prefix: str, suffix: str) -> str:
     return hashlib.blake2b("\0".join([user, *named]).encode(), digest_size=16).hexdigest()
 
 
-def insertable(suggestion: Suggestion, suffix: str) -> str:
-    """The text of a suggestion for a client that can only insert, with `suffix` behind the caret.
-
-    Where the suggestion would take the place of characters behind the caret, they are left out of its end; if they do
-    not stand there, only what comes before the first of them is right.
-    """
-    behind = suffix[: suggestion.replace]
-    if suggestion.text.endswith(behind):
-        return suggestion.text.removesuffix(behind)
-    return suggestion.text.partition(behind[0])[0]
-
-
-def texts(suggestion: Suggestion, suffix: str) -> list[str]:
-    """The different candidates as a client can insert them, the best first; one at least, "" for nothing to suggest."""
-    found = [insertable(one, suffix) for one in (suggestion, *suggestion.alternatives)]
+def texts(suggestion: Suggestion) -> list[str]:
+    """The different candidates for a client that can only insert, the best first; one at least, "" for nothing."""
+    found = [one.insertion for one in (suggestion, *suggestion.alternatives)]
     return list(dict.fromkeys(text for text in found if text)) or [""]

@@ -148,7 +148,7 @@ def routes(service: Service) -> APIRouter:
         caller = http.state.caller
         is_text = isinstance(body.prompt, str)
         prompt = body.prompt if isinstance(body.prompt, str) else decoded(service, body.prompt)
-        request = prompt_request(service, caller, replace(_sampling(body), raw=not is_text), prompt)
+        request = prompt_request(service, caller, replace(_sampling(body), raw=not is_text), prompt, exact=True)
         return await _answer(service, body, request, caller, 0)
 
     @router.get("/props")
@@ -173,7 +173,7 @@ async def _answer(
         answers = [Answer(model=service.model, stop_type="limit")]
     else:
         suggestion = await service.complete(request, caller)
-        found = [indented(text, indent) for text in texts(suggestion, request.suffix)]
+        found = [indented(text, indent) for text in texts(suggestion)]
         answers = [_whole(service, suggestion, text, index) for index, text in enumerate(found)]
     if body.stream:
         return StreamingResponse(_events(answers), media_type="text/event-stream")

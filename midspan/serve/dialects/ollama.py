@@ -151,7 +151,7 @@ def routes(service: Service) -> APIRouter:
                 items = await begun(service.stream(request, caller))
                 return StreamingResponse(_lines(model, items), media_type="application/x-ndjson")
             suggestion = await service.complete(request, caller)
-            text = texts(suggestion, request.suffix)[0]
+            text = texts(suggestion)[0]
             if not stream:
                 return _end(model, suggestion, text)
             pieces = [_piece(model, text), _end(model, suggestion, "")]

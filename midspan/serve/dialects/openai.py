@@ -1,12 +1,14 @@
 """OpenAI's dialect: `/v1/completions`, `/v1/models`, and Mistral's `/v1/fim/completions`.
 
 A prompt may be one that the client printed with the template of any model family, a text with `suffix`, or plain text
-to be continued. Tabby's agents ask at the same path; a body without `prompt` is theirs. Suggestions are streamed in one
-piece: only when the generation is whole is it known where the suggestion ends.
+to be continued. Token ids are completed as they are, by no step touched: who sends them knows the model. Tabby's agents
+ask at the same path; a body without `prompt` is theirs. Suggestions are streamed in one piece: only when the generation
+is whole is it known where the suggestion ends.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -14,12 +16,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Discriminator, Field, Tag
 
-from midspan.complete.request import Suggestion
+from midspan.complete.request import CompletionRequest, Suggestion
 from midspan.engine.protocol import StopReason
+from midspan.errors import MidspanError
 from midspan.serve.caller import Caller
 from midspan.serve.dialects.carets import Sampling, decoded, prompt_request, request_at, texts
-from midspan.serve.dialects.errors import OpenAIError, refusals
-from midspan.serve.dialects.events import STREAM, event
+from midspan.serve.dialects.errors import OpenAIError, error_answer, refusals
+from midspan.serve.dialects.events import STREAM, begun, event
 from midspan.serve.dialects.fields import (
     Body,
     Candidates,
@@ -182,9 +185,13 @@ def routes(service: Service) -> APIRouter:
         caller = http.state.caller
         if isinstance(body, SegmentsBody):
             return await complete_segments(service, body, caller)
+        with_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
+        prompts = _prompts(service, body.prompt)
+        if body.stream and len(prompts) == 1 and prompts[0][1]:
+            items = await begun(service.stream(_request(service, body, *prompts[0], caller), caller))
+            return StreamingResponse(_raw_events(service, items, caller, with_usage), media_type="text/event-stream")
         answer = await _complete(service, body, caller)
         if body.stream:
-            with_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
             return StreamingResponse(_events(answer, with_usage), media_type="text/event-stream")
         return answer
 
@@ -194,7 +201,7 @@ def routes(service: Service) -> APIRouter:
         caller = http.state.caller
         request = request_at(service, caller, _sampling(body), prefix=body.prompt, suffix=body.suffix or "")
         suggestion = await service.complete(request, caller)
-        message = Message(content=texts(suggestion, request.suffix)[0])
+        message = Message(content=texts(suggestion)[0])
         answer = FimCompletion(
             id=f"cmpl-{caller.id}",
             object="chat.completion.chunk" if body.stream else "chat.completion",
@@ -227,22 +234,22 @@ async def _complete(service: Service, body: TextCompletionBody, caller: Caller) 
     choices: list[Choice] = []
     suggestions: list[Suggestion] = []
     for prompt, is_ids in _prompts(service, body.prompt):
-        sampling = replace(_sampling(body), candidates=body.n, raw=is_ids)
-        request = prompt_request(service, caller, sampling, prompt, body.suffix or "")
+        request = _request(service, body, prompt, is_ids, caller)
         suggestion = await service.complete(request, caller)
         suggestions.append(suggestion)
-        for text in texts(suggestion, request.suffix):
+        for text in texts(suggestion):
             text = prompt + text if body.echo else text
             finish = FINISH[suggestion.stop_reason]
             choices.append(Choice(index=len(choices), text=text, logprobs=None, finish_reason=finish))
-    return Completion(
-        id=f"cmpl-{caller.id}",
-        object="text_completion",
-        created=int(time.time()),
-        model=service.model,
-        choices=choices,
-        usage=_usage(suggestions),
-    )
+    return _frame(service, caller).model_copy(update={"choices": choices, "usage": _usage(suggestions)})
+
+
+def _request(
+    service: Service, body: TextCompletionBody, prompt: str, is_ids: bool, caller: Caller
+) -> CompletionRequest:
+    """The completion of one prompt. Who sends token ids knows the model, and has steps of its own."""
+    sampling = replace(_sampling(body), candidates=body.n, raw=is_ids)
+    return prompt_request(service, caller, sampling, prompt, body.suffix or "", exact=is_ids)
 
 
 def _prompts(service: Service, prompt: Any) -> list[tuple[str, bool]]:
@@ -280,3 +287,33 @@ def _events(answer: Completion, with_usage: bool) -> Iterator[str]:
     if with_usage and answer.usage:
         yield event(frame | {"choices": [], "usage": answer.usage.model_dump()})
     yield DONE
+
+
+async def _raw_events(
+    service: Service, items: AsyncGenerator[str | Suggestion, None], caller: Caller, with_usage: bool
+) -> AsyncGenerator[str, None]:
+    """Raw text as it is generated, then why it ended."""
+    frame = _frame(service, caller).model_dump(exclude={"choices", "usage"})
+
+    def choice(text: str, finish: Literal["stop", "length"] | None) -> dict[str, Any]:
+        return frame | {"choices": [Choice(index=0, text=text, finish_reason=finish).model_dump()]}
+
+    try:
+        async with aclosing(items):
+            async for item in items:
+                if isinstance(item, str):
+                    yield event(choice(item, None))
+                    continue
+                yield event(choice("", FINISH[item.stop_reason]))
+                if with_usage:
+                    yield event(frame | {"choices": [], "usage": _usage([item]).model_dump()})
+    except MidspanError as error:
+        yield event(error_answer("/v1/completions", 503, error))
+    yield DONE
+
+
+def _frame(service: Service, caller: Caller) -> Completion:
+    """An answer without its choices."""
+    return Completion(
+        id=f"cmpl-{caller.id}", object="text_completion", created=int(time.time()), model=service.model, choices=[]
+    )

@@ -150,7 +150,7 @@ async def complete_segments(service: Service, body: SegmentsBody, caller: Caller
     else:
         raise MidspanError("there is neither a prompt nor segments", "send one of them")
     suggestion = await service.complete(request, caller)
-    choices = [SegmentsChoice(index=index, text=text) for index, text in enumerate(texts(suggestion, request.suffix))]
+    choices = [SegmentsChoice(index=index, text=text) for index, text in enumerate(texts(suggestion))]
     answer = Segmented(id=ID + caller.id, choices=choices, mode="standard")
     if debug.return_prompt or debug.return_snippets:
         parts = suggestion.prompt.parts
