@@ -33,7 +33,7 @@ NEIGHBOURS = 8
 CERTAIN = 0.9
 """Confidence from which on a licence counts as certain."""
 PENDING_PAIRS = 10_000_000
-VENDORED = re.compile(r"(^|/)_?(vendor|vendored|third_?party|extern|external|bundled)/", re.IGNORECASE)
+VENDORED = re.compile(r"(^|/)_?(vendor|vendored|third_?party(_\w+)?|externals?|extern|bundled)/", re.IGNORECASE)
 
 Pairs = NDArray[np.int64]
 """[N, 2], each row ascending, no row twice."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from midspan.data.charts import bars, histogram, paired_bars
+from midspan.data.corpus import SPLITS
 from midspan.page import COLOURS, head, plain, source_hash
 
 SHOWN = 12
@@ -128,14 +129,14 @@ def _contents(report: Mapping[str, Any]) -> str:
         "Languages": _group_plot(report["languages"], "Bytes by language"),
         "Licences": _group_plot(report["licences"], "Bytes by licence"),
         "Sizes of files": histogram(
-            [(_size(int(size)), count) for size, count in _by_number(report["sizes"])], "Files by size, powers of two"
+            [(_power(size), count) for size, count in _by_number(report["sizes"])], "Files by size, powers of two"
         ),
     }
     splits = _table(
         ["split", "projects", "files", "text"],
         [
             [name, f"{split['projects']:,}", f"{split['files']:,}", _size(split["bytes"])]
-            for name, split in sorted(report["splits"].items())
+            for name, split in ((name, report["splits"][name]) for name in SPLITS)
         ],
     )
     return _side_by_side(plots | {"Splits, by project": splits})
@@ -307,6 +308,13 @@ def _words(name: str) -> str:
 
 def _short(name: str) -> str:
     return name if len(name) <= 34 else name[:33] + "…"
+
+
+def _power(size: int) -> str:
+    """A power of two bytes."""
+    if size < 1 << 10:
+        return f"{size} B"
+    return f"{size >> 10} KiB" if size < 1 << 20 else f"{size >> 20} MiB"
 
 
 def _size(size: float) -> str:
