@@ -19,6 +19,7 @@ from pathlib import Path
 
 import data_secrets_reporting
 import data_secrets_tuning
+import data_secrets_tuning_more
 import pydantic
 from data_secrets_planted import Planted, plant
 from detect_secrets.core import scan
@@ -33,7 +34,11 @@ from midspan.syntax.languages import LANGUAGES, language_of
 from midspan.syntax.parse import error_count
 
 SAMPLES = Path(__file__).parent.parent / "tests" / "syntax" / "samples"
-HALVES = {"tuning": data_secrets_tuning.TABLES, "reporting": data_secrets_reporting.TABLES}
+HALVES = {
+    "tuning": data_secrets_tuning.TABLES,
+    "tuning-more": data_secrets_tuning_more.TABLES,
+    "reporting": data_secrets_reporting.TABLES,
+}
 PROJECTS = ("three", "rxjs", "react-native")
 PER_LANGUAGE_SHARE = 0.2
 """No language has more than this share of the files."""

@@ -1,78 +1,52 @@
 # ruff: noqa: E501
-"""The half on which figures are reported, never looked at while the rules were tuned; see `data_secrets_planted`."""
+"""What figures are reported on, written when the rules were done; see `data_secrets_planted`."""
 
 import random
 import string
 
-from data_secrets_planted import (
-    ALNUM,
-    BASE32,
-    BASE64,
-    HEX,
-    UPPER,
-    URLSAFE,
-    Tables,
-    Value,
-    ascii_letters,
-    chars,
-    shape,
-    words,
-)
-
-
-def _uuid(rng: random.Random) -> str:
-    return "-".join(chars(HEX, count)(rng) for count in (8, 4, 4, 4, 12))
-
+from data_secrets_planted import ALNUM, BASE64, HEX, UPPER, URLSAFE, Tables, Value, ascii_letters, chars, shape, words
 
 TOKENS: dict[str, Value] = {
-    "GitHub OAuth": shape("gho_", (ALNUM, 36)),
-    "GitLab runner": shape("glrt-", (URLSAFE, 20)),
-    "Slack user": shape(
-        "xoxp-", (string.digits, 12), "-", (string.digits, 12), "-", (string.digits, 13), "-", (HEX, 32)
-    ),
-    "Slack app": shape("xapp-1-A", (UPPER, 10), "-", (string.digits, 13), "-", (HEX, 64)),
-    "Google access": shape("ya29.a0", (URLSAFE, 160)),
-    "Stripe webhook": shape("whsec_", (ALNUM, 32)),
-    "OpenAI": shape("sk-", (ALNUM, 20), "T3BlbkFJ", (ALNUM, 20)),
-    "OpenRouter": shape("sk-or-v1-", (HEX, 64)),
-    "Perplexity": shape("pplx-", (ALNUM, 48)),
-    "xAI": shape("xai-", (ALNUM, 80)),
-    "Brevo": shape("xkeysib-", (HEX, 64), "-", (ALNUM, 16)),
-    "Discord webhook": shape("https://discord.com/api/webhooks/", (string.digits, 18), "/", (URLSAFE, 68)),
-    "PlanetScale": shape("pscale_tkn_", (URLSAFE, 43)),
-    "Pulumi": shape("pul-", (HEX, 40)),
-    "Tailscale": shape("tskey-auth-", (ALNUM, 11), "CNTRL-", (ALNUM, 32)),
-    "Netlify": shape("nfp_", (ALNUM, 36)),
-    "Sentry user": shape("sntryu_", (HEX, 64)),
-    "Dynatrace": shape("dt0c01.", (UPPER, 24), ".", (UPPER, 64)),
-    "LaunchDarkly": lambda rng: f"sdk-{_uuid(rng)}",
-    "HubSpot": lambda rng: f"pat-na1-{_uuid(rng)}",
-    "Notion": shape("ntn_", (ALNUM, 46)),
-    "Contentful": shape("CFPAT-", (URLSAFE, 43)),
-    "Dropbox": shape("sl.", (URLSAFE, 140)),
-    "SonarQube": shape("squ_", (HEX, 40)),
-    "Atlassian": shape("ATATT3xFfGF0", (URLSAFE, 176), "=", (string.hexdigits.upper(), 8)),
-    "Supabase": shape("sbp_", (HEX, 40)),
-    "NVIDIA": shape("nvapi-", (URLSAFE, 64)),
-    "LangSmith": shape("lsv2_pt_", (HEX, 32), "_", (HEX, 10)),
-    "age": shape("AGE-SECRET-KEY-1", ("QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L", 58)),
-    "Bitbucket": shape("ATBB", (ALNUM, 32)),
+    "GitHub refresh": shape("ghr_", (ALNUM, 76)),
+    "GitHub user-to-server": shape("ghu_", (ALNUM, 36)),
+    "GitLab deploy": shape("gldt-", (URLSAFE, 20)),
+    "GitLab pipeline trigger": shape("glptt-", (HEX, 40)),
+    "Slack refresh": shape("xoxe-1-", (ALNUM, 146)),
+    "Stripe test": shape("sk_test_", (ALNUM, 24)),
+    "OpenAI service account": shape("sk-svcacct-", (URLSAFE, 60)),
+    "Anthropic admin": shape("sk-ant-admin01-", (URLSAFE, 93), "AA"),
+    "Shopify custom app": shape("shpca_", (HEX, 32)),
+    "Square access": shape("EAAAE", (URLSAFE, 59)),
+    "Grafana cloud": shape("glc_eyJ", (ALNUM, 60), "=="),
+    "Doppler service": shape("dp.st.prd.", (ALNUM, 43)),
+    "DigitalOcean refresh": shape("dor_v1_", (HEX, 64)),
+    "Docker organisation": shape("dckr_oat_", (URLSAFE, 32)),
+    "Vault batch": shape("hvb.", (URLSAFE, 140)),
+    "New Relic browser": shape("NRJS-", (HEX, 19)),
+    "Linear OAuth": shape("lin_oauth_", (ALNUM, 40)),
+    "NuGet": shape("oy2", (string.ascii_lowercase + string.digits, 43)),
+    "crates.io": shape("cio", (ALNUM, 32)),
+    "Alibaba": shape("LTAI5t", (ALNUM, 18)),
+    "Razorpay": shape("rzp_live_", (ALNUM, 14)),
+    "Buildkite": shape("bkua_", (HEX, 40)),
+    "Cloudflare origin CA": shape("v1.0-", (HEX, 24), "-", (HEX, 146)),
+    "Tavily": shape("tvly-", (ALNUM, 32)),
+    "JWT, RS256": shape("eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3Mi", (ALNUM, 90), ".", (URLSAFE, 342)),
 }
 KEYS: dict[str, Value] = {
-    "hex 48, upper case": chars("0123456789ABCDEF", 48),
-    "base64, 64 bytes": lambda rng: chars(BASE64, 86)(rng) + "==",
-    "alphanumeric 28": chars(ALNUM, 28),
-    "hex 56": chars(HEX, 56),
-    "base32": chars(BASE32, 32),
-    "url-safe 32": chars(URLSAFE, 32),
-    "lower case 36": chars(string.ascii_lowercase + string.digits, 36),
-    "alphanumeric 20": chars(ALNUM, 20),
-    "with prefix": lambda rng: f"{rng.choice(['prod', 'live', 'app'])}_{chars(ALNUM, 30)(rng)}",
-    "hex pairs": lambda rng: ":".join(chars(HEX, 2)(rng) for _ in range(16)),
+    "hex 36": chars(HEX, 36),
+    "base64, 24 bytes": chars(BASE64, 32),
+    "alphanumeric 48": chars(ALNUM, 48),
+    "upper case 25": chars(UPPER, 25),
+    "url-safe 64": chars(URLSAFE, 64),
+    "groups": lambda rng: "-".join(chars(UPPER, 5)(rng) for _ in range(5)),
+    "alphanumeric 22": chars(ALNUM, 22),
+    "hex 128": chars(HEX, 128),
+    "lower case 24": chars(string.ascii_lowercase + string.digits, 24),
 }
 WORDS = words(
-    "tiger window planet bottle market candle jungle pirate wizard shadow cactus puzzle anchor button cherry donkey"
-    " engine flower guitar helmet island jacket kitten lemon magnet needle oyster pencil rabbit sailor"
+    "basket cloud desert ember forest glacier hollow ivory jasper kernel lagoon mirror nectar orchid pillar quiver ribbon"
+    " spruce temple umbrella violet willow yellow zenith acorn beacon cinder dahlia"
 )
 
 
@@ -81,162 +55,134 @@ def _word(rng: random.Random) -> str:
 
 
 PASSWORDS: dict[str, Value] = {
-    "dotted words": lambda rng: f"{_word(rng)}.{_word(rng)}.{rng.randint(100, 999)}",
-    "initials and year": lambda rng: (
-        f"{chars(string.ascii_uppercase, 2)(rng)}@{rng.randint(1960, 2024)}{chars(ALNUM, 3)(rng)}"
-    ),
-    "three words": lambda rng: f"My{_word(rng).title()}{_word(rng).title()}{rng.randint(2, 99)}!",
-    "keyboard": lambda rng: (
-        "".join(a + b for a, b in zip("qwertz"[: rng.randint(4, 6)], chars("123456789", 6)(rng), strict=False)) + "%T"
-    ),
-    "generated 16": chars(ALNUM + "@#%^&*-_=+", 16),
-    "generated 10": chars(ALNUM, 10),
-    "snake": lambda rng: f"{_word(rng)}_{chars(ALNUM, 6)(rng)}",
-    "number first": lambda rng: f"{rng.randint(100, 9999)}{_word(rng).title()}",
-    "digits 8": lambda rng: str(rng.randint(20_354_879, 98_765_398)),
-    "generated 24": chars(ALNUM, 24),
-    "sign in the middle": lambda rng: (
-        f"{_word(rng)}${_word(rng)}" if rng.random() < 0.3 else f"{_word(rng)}#{_word(rng)}"
-    ),
+    "word, sign, digits": lambda rng: f"{_word(rng)}{rng.choice('@#%!')}{rng.randint(100, 9999)}",
+    "capital in the middle": lambda rng: f"{_word(rng)}{_word(rng).title()}{rng.randint(100, 999)}?",
+    "generated 18": chars(ALNUM + "!@#%^*_", 18),
+    "generated 14": chars(ALNUM, 14),
+    "replaced letters": lambda rng: f"{_word(rng).replace('o', '0').replace('e', '3')}_{rng.randint(1970, 2030)}",
+    "year first": lambda rng: f"{rng.randint(1970, 2030)}{_word(rng).title()}{rng.choice('!*#')}",
+    "dashed": lambda rng: f"{_word(rng).title()}-{rng.randint(1000, 9999)}-{_word(rng).title()}",
+    "hex 20": chars(HEX, 20),
+    "generated 32": chars(ALNUM, 32),
 }
 FIRST = words(
-    "Emma Noah Olga Rafael Ines Kenji Astrid Pavel Leila Hugo Marta Simon Anneke Gábor Siobhan Tariq Nina Stefan Camille"
-    " Jakub Helena Omar Beatriz Lars Mei Søren Žofia Ahmed Carla Ivo"
+    "Alice Bruno Cecilia Damir Elif Florian Gemma Hannah Igor Jana Kaito Linnea Milo Núria Oleg Petra Quentin Rosa Sven Tereza Ulrich Vera Wanda Xavier Yara Zoltán"
 )
 LAST = words(
-    "Andersson Papadopoulos Visser Horváth Murphy Khan Yamamoto Sokolov Lefebvre Mensah Nielsen Ricci Zimmermann Dvořák"
-    " Almeida Wójcik Sharma Bergström Mansour Laurent Ferrari Jensen Lindgren Hoffmann Romero Orlova Watanabe Krüger"
+    "Abbott Bauer Costa Drăgan Eriksen Fontaine Grünwald Hughes Ibrahim Jansen Kuznetsova Lopez Mazur Nagy Olsen Palmer Quinn Reyes Sato Torres Ulrich Vogel Winkler Xu Yildiz Zanetti"
 )
-DOMAINS = words(
-    "gmail.com gmx.net ethz.ch datawerk.eu outlook.com yandex.ru icloud.com ntnu.no keio.jp brightpath.com.au"
-)
-MOBILE = (31, 48, 55, 61, 81, 91)
+DOMAINS = words("hey.com web.de epfl.ch northwind.dev orange.fr rambler.ru seznam.cz uio.no sony.jp telstra.com.au")
 
 
 def _name(rng: random.Random) -> str:
-    style = rng.random()
-    if style < 0.1:
-        return f"{rng.choice(string.ascii_uppercase)}. {rng.choice(LAST)}"
-    if style < 0.2:
-        return f"{rng.choice(FIRST)} van der {rng.choice(LAST)}"
-    return f"{rng.choice(FIRST)} {rng.choice(LAST)}"
+    return rng.choice(["{f} {l}", "{f} {l}", "{f} {l}-{m}", "{f} {i}. {l}", "{f} de {l}"]).format(
+        f=rng.choice(FIRST), l=rng.choice(LAST), m=rng.choice(LAST), i=rng.choice(string.ascii_uppercase)
+    )
 
 
 def _email(rng: random.Random) -> str:
     first, last = ascii_letters(rng.choice(FIRST)), ascii_letters(rng.choice(LAST))
-    local = rng.choice([f"{last}.{first[0]}", f"{first}{rng.randint(70, 99)}", f"{first}-{last}", last])
-    return f"{local}@{rng.choice(DOMAINS)}"
+    return f"{rng.choice([f'{first}.{last}', f'{first[0]}.{last}', f'{last}{first[0]}', f'{first}{rng.randint(1, 999)}'])}@{rng.choice(DOMAINS)}"
 
 
 def _ipv4(rng: random.Random) -> str:
-    return ".".join(str(part) for part in (rng.choice((5, 23, 45, 78, 88, 116, 151, 178, 201)), rng.randint(40, 200),
-                                           rng.randint(0, 255), rng.randint(1, 254)))  # fmt: skip
+    return f"{rng.choice((18, 37, 46, 54, 91, 109, 134, 163, 188, 217))}.{rng.randint(33, 220)}.{rng.randint(0, 255)}.{rng.randint(1, 254)}"
 
 
 def _ipv6(rng: random.Random) -> str:
-    groups = ":".join(f"{rng.randint(16, 65535):x}" for _ in range(6))
-    return f"{rng.choice(['2a00', '2a03', '2400', '2607'])}:{rng.randint(256, 65535):x}:{groups}"
+    return f"{rng.choice(('2a04', '2a0e', '2402', '2620', '2800'))}:{rng.randint(4096, 65535):x}:{rng.randint(1, 65535):x}::{rng.randint(1, 65535):x}"
 
 
 PHONES: dict[str, Value] = {
-    "spaces": lambda r: f"+{r.choice(MOBILE)} {r.randint(100, 999)} {r.randint(100, 999)} {r.randint(100, 999)}",
-    "dashes": lambda r: f"+81-{r.randint(3, 9)}-{r.randint(1111, 9888)}-{r.randint(1111, 9888)}",
-    "dots": lambda r: f"{r.randint(202, 989)}.{r.randint(220, 540)}.{r.randint(2000, 9999)}",
-    "national": lambda r: f"0{r.randint(30, 89)} {r.randint(1234567, 9876543)}",
-    "compact": lambda r: f"+{r.choice(MOBILE)}{r.randint(201_345_678, 989_765_432)}",
+    "grouped": lambda r: (
+        f"+{r.choice((32, 39, 41, 43, 47, 52))} {r.randint(10, 99)} {r.randint(100, 999)} {r.randint(10, 99)} {r.randint(10, 99)}"
+    ),
+    "zero in brackets": lambda r: f"+49 (0){r.randint(30, 89)} {r.randint(111111, 999888)}",
+    "US with country": lambda r: f"+1 {r.randint(201, 989)} {r.randint(220, 540)} {r.randint(2000, 9999)}",
+    "dotted": lambda r: (
+        f"+33.{r.randint(1, 7)}.{r.randint(10, 99)}.{r.randint(10, 99)}.{r.randint(10, 99)}.{r.randint(10, 99)}"
+    ),
+    "US brackets": lambda r: f"({r.randint(201, 989)}) {r.randint(220, 540)}-{r.randint(2000, 9999)}",
 }
-
 ASSIGN = {
-    "python": ["credentials = dict({n}='{v}')", "{n} = os.getenv('X') or '{v}'", '{n} = b"{v}"', "def connect({n}='{v}'): pass",
-               "client.{n} = '{v}'", 'parser.add_argument("--{n}", default="{v}")', 'session.auth = ("app", "{v}")', "{n} = ('{v}')"],
-    "javascript": ["module.exports.{n} = '{v}';", 'localStorage.setItem("{n}", "{v}");', "headers['{n}'] = '{v}';",
-                   "export const settings = {{ '{n}': `{v}` }};", "const {n}_ = env.X ?? '{v}';"],
-    "typescript": ["let {n}: string | undefined = '{v}';", "const {n} = '{v}' as const;", 'headers["{n}"] = "{v}";'],
-    "tsx": ["let {n}: string | undefined = '{v}';"],
-    "java": ['System.setProperty("{n}", "{v}");', 'final var {n} = "{v}";', 'builder.{n}("{v}");'],
-    "kotlin": ['var {n}: String? = "{v}"', 'System.setProperty("{n}", "{v}")', 'mapOf("{n}" to "{v}")'],
-    "go": ['var {n} string = "{v}"', 'const {n} = "{v}"'],
-    "ruby": ["{n} = '{v}'.freeze", 'ENV["{n}"] = "{v}"', "connect(:{n} => '{v}')"],
-    "php": ['$this->{n} = "{v}";', "putenv('{n}={v}');", "$options['{n}'] = '{v}';"],
-    "rust": ['static {n}: &\'static str = "{v}";', 'const {n}: Option<&str> = Some("{v}");'],
-    "c": ['const char {n}[64] = "{v}";', 'static const char* const {n} = "{v}";'],
-    "cpp": ['std::string {n}("{v}");', 'constexpr std::string_view {n} = "{v}";', 'const std::string {n}{{"{v}"}};'],
-    "csharp": ['const string {n} = "{v}";', 'string? {n} = "{v}";'],
-    "swift": ['static let {n} = "{v}"', 'var {n}: String? = "{v}"'],
-    "scala": ['lazy val {n} = "{v}"', 'var {n} = "{v}"'],
-    "lua": ["{n} = '{v}'", "local options = {{ {n} = '{v}' }}", "headers['{n}'] = '{v}'"],
-    "bash": ['declare -r {n}="{v}"', "export {n}='{v}'", 'deploy --{n} "{v}"'],
-    "yaml": ['{n}:  "{v}"', "{n}: {v}"],
-    "toml": ['{n} = "{v}"'],
-    "html": ['<meta name="{n}" content="{v}">', "<script>var {n} = '{v}';</script>"],
+    "python": ["config['{n}'] = '{v}'", 'Client({n}="{v}", timeout=3)', "self.{n} = \"{v}\"", 'DEFAULTS = {{"host": "x", "{n}": "{v}"}}', "{n}: Final = '{v}'", 'monkeypatch.setenv("{n}", "{v}")'],
+    "javascript": ["const client = new Client({{ {n}: '{v}' }});", 'window.{n} = "{v}";', "setItem('{n}', '{v}');", "if ({n}_ === '{v}') {{}}"],
+    "typescript": ['export let {n}: string = "{v}";', "const options = {{ {n}: '{v}' }};"],
+    "tsx": ['const options = {{ {n}: "{v}" }};'],
+    "java": ['properties.setProperty("{n}", "{v}");', 'static String {n} = "{v}";', 'env.put("{n}", "{v}");'],
+    "kotlin": ['private const val {n} = "{v}"', 'headers["{n}"] = "{v}"', 'client.{n} = "{v}"'],
+    "go": ['var {n} = `{v}`'],
+    "ruby": ["config.{n} = '{v}'", "{{ '{n}' => '{v}' }}"],
+    "php": ["const {n} = '{v}';", '$_ENV["{n}"] = "{v}";'],
+    "rust": ['pub const {n}: &str = "{v}";', 'let {n} = "{v}".to_string();'],
+    "c": ['char *{n} = "{v}";', '#define {n}  "{v}"'],
+    "cpp": ['inline constexpr char {n}[] = "{v}";', 'auto {n} = std::string("{v}");'],
+    "csharp": ['static readonly string {n} = "{v}";'],
+    "swift": ['private let {n} = "{v}"'],
+    "scala": ['private val {n} = "{v}"', 'config += ("{n}" -> "{v}")'],
+    "lua": ['local {n} <const> = "{v}"', 'M.{n} = "{v}"', 'opts["{n}"] = "{v}"'],
+    "bash": ['{n}="{v}"', 'readonly {n}="{v}"', "tool --{n}='{v}'"],
+    "yaml": ["{n}: '{v}'"],
+    "toml": ["{n} = '{v}'"],
+    "html": ['<input name="{n}" type="hidden" value="{v}">', "<script>const {n} = \"{v}\"</script>"],
 }  # fmt: skip
 TEXT = {
     "secret": {
-        "properties": "app.datasource.{n}={v}",
-        "docker run": "docker run -e {N}={v} image",
-        "compose": "- {N}={v}",
-        "PowerShell": '$env:{N} = "{v}"',
-        "cmd": "set {N}={v}",
-        "escaped JSON": r'"{{\"{n}\": \"{v}\"}}"',
-        "helm": "helm install app --set {n}={v}",
-        "Python dict": "'{n}': '{v}',",
-        "XML attribute": '<connection host="db" {n}="{v}"/>',
-        "exported, quoted": "export {N}='{v}'",
-        "environment of a container": "{{name: {N}, value: {v}}}",
-        "ARG": "ARG {N}={v}",
-        "INI, close": "{n}={v}",
-        "prose": "the {n} is {v}",
+        "dotenv": '{N}="{v}"',
+        "make": "{N} := {v}",
+        "systemd": "Environment={N}={v}",
+        "YAML, quoted": "{n}: '{v}'",
+        "close YAML": "{n}:  {v}",
+        "terraform": '{n} = "{v}"',
+        "flag": "--{k}='{v}'",
+        "JSON, spaces": '"{n}" : "{v}"',
+        "XML property": "<property name=\"{n}\" value=\"{v}\"/>",
+        "XML": "<{n}>{v}</{n}>",
+        "fish": "set -x {N} {v}",
+        "cookie": "{n}={v}; Path=/",
     },
     "password": {
-        "JDBC": "jdbc:mysql://db/app?user=a&password={v}",
-        "Redis": "redis://:{v}@cache:6379/0",
-        "sshpass": "sshpass -p {v} ssh host",
-        "PGPASSWORD": "PGPASSWORD={v} psql -h db",
-        "SQL set": "SET PASSWORD FOR app = '{v}';",
-        "wget": "wget --http-password={v} http://localhost/",
-        "ADO": 'Data Source=db;User ID=a;Password="{v}"',
-        "login": "login: app, password: {v}",
-        "AMQP": "amqp://app:{v}@queue:5672/",
+        "mongo": "mongodb+srv://app:{v}@cluster0.internal/app",
+        "mysql URL": "mysql://root:{v}@127.0.0.1:3306/x",
+        "ftp": "ftp://u:{v}@files.internal/",
+        "Npgsql": "Host=db;Username=app;Password={v};Database=app",
+        "Grant": "CREATE LOGIN app WITH PASSWORD = '{v}';",
+        "curl, long": "curl --user admin:{v} http://localhost/",
+        "psql": "PGPASSWORD='{v}' psql",
     },
     "key": {
-        "X-Api-Key": "X-Api-Key: {v}",
-        "token header": '"Authorization", "Token {v}"',
-        "access token": "http://localhost/?access_token={v}",
-        "Service Bus": "Endpoint=sb://x/;SharedAccessKeyName=Root;SharedAccessKey={v}",
-        "close JSON": '"apiKey":"{v}"',
-        "npmrc": "//registry.internal/:_authToken={v}",
-        "AWS credentials": "aws_secret_access_key = {v}",
-        "bearer, quoted": 'headers = {{"Authorization": "Bearer {v}"}}',
+        "bearer": "authorization: Bearer {v}",
+        "header": "-H 'x-api-key: {v}'",
+        "event hub": "Endpoint=sb://x/;SharedAccessKeyName=k;SharedAccessKey={v};EntityPath=e",
+        "parameter": "http://localhost/v2?api_key={v}",
+        "https": "https://{v}@git.internal/a/b.git",
+        "INI": "aws_secret_access_key={v}",
     },
-    "token": {"bare": "{v}", "parameter": "--x {v}", "call": "login('{v}')", "YAML": "x: {v}", "query": "?x={v}&y=1", "brackets": "({v})"},
-    "email": {"From": "From: {v}", "brackets": "<{v}>", "author_email": 'author_email="{v}"', "semicolon": "user={v};", "prose": "ask {v}, please"},
-    "ip_address": {"ssh": "ssh root@{v}", "address": "bind_address = {v}", "ping": "ping {v}", "quoted": "'{v}'", "comma": "hosts: {v}, db"},
-    "phone": {"Tel.": "Tel.: {v}", "mobile": '"mobile": "{v}"', "call": "call {v} now", "tel:": 'href="tel:{v}"', "fax": "Fax {v}"},
+    "token": {"after a colon": "key: {v}", "quoted": "'{v}'", "option": "-t {v}", "JSON": '{{"t":"{v}"}}', "end": "use {v}."},
+    "email": {"by": "by {v}", "to": "To: {v}", "field": "email = '{v}'", "link": '<a href="mailto:{v}">', "colon": "mail:{v}"},
+    "ip_address": {"server": "server {v};", "port": "{v}:443", "JSON": '"ip":"{v}"', "from": "from {v} to db", "URL": "https://{v}/x"},
+    "phone": {"phone": "phone: {v}", "Tel": "Tel: {v}", "contact": "Phone number: {v}", "mobile": "Mobile: {v}"},
     "name": {
-        "author, TeX": r"\author{{{v}}}",
-        "created": "Created by {v} on 3/4/21.",
-        "(c)": "(c) 2018 {v}",
-        "reviewed": "Reviewed-by: {v} <x@localhost>",
-        "author element": "<author>{v}</author>",
-        "copyright field": ":copyright: (c) 2014 by {v}.",
-        "object": '{{"name": "{v}", "email": "x@localhost"}}',
-        "address": "{v} <x@localhost.org>",
-        "contributors": '"contributors": ["{v}"]',
-        "__maintainer__": "__maintainer__ = '{v}'",
-        "@author, address": "* @author {v} <x@localhost>",
-        "Author(s)": "Author(s): {v}",
-        "Copyright, years last": "Copyright {v}, 2012-2016",
-        "developed": "Originally developed by {v}",
+        "author": "author: {v}",
+        "authors": 'authors = ["{v} <x@localhost.org>"]',
+        "javadoc": " * @author {v}",
+        "maintainers": "maintainers: {v}",
+        "copyright": "Copyright (C) 2011-2014 {v}",
+        "copyright, bare": "Copyright {v}",
+        "signed": "Acked-by: {v} <x@localhost>",
+        "setup": "author='{v}',",
+        "header": "Author: {v} <x@localhost>",
+        "written": "written by {v}",
+        "__author__": "__author__ = '{v}'",
+        "developer": "<developer><name>{v}</name></developer>",
     },
 }  # fmt: skip
 TABLES = Tables(
-    values={"token": TOKENS, "key": KEYS, "password": PASSWORDS, "phone": PHONES, "email": {"address": _email},
-            "ip_address": {"IPv4": _ipv4, "IPv6": _ipv6}, "name": {"name": _name}},
+    values={"token": TOKENS, "key": KEYS, "password": PASSWORDS, "phone": PHONES, "email": {"address": _email}, "ip_address": {"IPv4": _ipv4, "IPv6": _ipv6}, "name": {"name": _name}},
     assign=ASSIGN,
     text=TEXT,
     names={
-        "password": words("pass DbPass admin_password rootPassword SMTP_PASSWORD ftp_passwd keystorePassword ldap_pwd passphrase"),
-        "key": words("apikey x_api_key AppSecret consumer_secret refreshToken BOT_TOKEN GITHUB_TOKEN storageKey hmac_secret"
-                     " secretAccessKey license_key csrf_secret DEPLOY_KEY bearer_token"),
+        "password": words("password DB_PASS mailPassword sudo_password USER_PASSWORD pgPassword vault_password tls_passphrase ADMIN_PWD"),
+        "key": words("apiToken SLACK_TOKEN private_key app_secret x-api-key authToken encryptionKey SIGNING_SECRET webhook_secret service_key client-secret access_key jwtSecret"),
     },
 )  # fmt: skip

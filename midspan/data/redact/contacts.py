@@ -16,8 +16,8 @@ NEAR = 200
 _PHONE = scanner(
     r"\+[1-9][0-9]{0,2}[ .()/-]{0,3}[0-9]"
     r"|\(?\b[0-9]{3}\)?[ .-]{1,2}[0-9]{3}[ .-][0-9]{4}\b"
-    r"|(?i)\b(?:phone|telephone|tel|mobile|fax|cell)(?:[ _-]?(?:number|no|nr))?"
-    r"[\"']?[ \t]{0,4}[:=.][ \t]{0,4}[\"']?[(+0-9]"
+    r"|(?i)\b(?:phone|telephone|tel|mobile|fax|cell|call)(?:[ _-]?(?:number|no|nr))?"
+    r"[\"']?(?:[ \t]{0,4}[:=.]{1,2}[ \t]{0,4}|[ \t])[\"']?[(+0-9]"
 )
 _INTERNATIONAL = re.compile(rb"\+[1-9](?:[ .()/-]{0,3}[0-9]){7,14}(?![0-9A-Za-z_])")
 _NATIONAL = re.compile(rb"\(?[0-9]{2,5}\)?(?:[ ./-]{1,2}[0-9]{2,8}){1,5}(?![0-9A-Za-z_])")
@@ -26,7 +26,7 @@ _FICTION = re.compile(rb"555.?01[0-9]{2}\Z|(?:123.?456|000.?000|555.?5555|1234.?
 
 _FIELD = (
     r"[@\\]authors?\b[ \t:{]{0,4}|__(?:author|maintainer|credits)__[ \t]?=[ \t]?[\[(]?[\"']"
-    r"|\b(?:authors?|maintainers?|creator|contributors?|publisher|owner)"
+    r"|\b(?:authors?|maintainers?|creator|contributors?|publisher|owner)(?:\(s\))?"
     r"[\"']?\]?[ \t]{0,4}[:=]>?[ \t]{0,4}[\[({]{0,2}[\"']?"
     r"|<(?:authors?|developer|creator|maintainer)>[ \t]*"
     r"|\b(?:written|created|contributed|developed|ported)[ \t]by:?[ \t]+"
@@ -37,7 +37,7 @@ _NAME_FIELD = r"(?:<[nN]ame>|[nN]ame[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"'])"
 """Of anything: it counts beside a word for people."""
 _NAME_SCAN = scanner(
     rf"(?i:{_FIELD})[0-9]{{0,4}}[0-9, \t(c)-]{{0,24}}(?i:by[ \t]+)?[A-Za-z\x80-\xff]"
-    rf"|{_NAME_FIELD}[A-Z\x80-\xff][^\s\"'()/<>]{{1,20}} [A-Z\x80-\xff]"
+    rf"|{_NAME_FIELD}[A-Z\x80-\xff][^\s\"'()/<>]{{1,20}} (?:[a-z]{{2,3}} ){{0,2}}[A-Z\x80-\xff]"
     r"|[A-Za-z\x80-\xff.'-]+ <[A-Za-z0-9_.+-]{1,64}@"
 )
 _START = re.compile(rf"(?P<field>(?i:{_FIELD})|{_NAME_FIELD})(?:[0-9(][0-9, \t(c)-]*)?(?i:by[ \t]+)?".encode("latin-1"))

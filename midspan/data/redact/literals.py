@@ -42,11 +42,16 @@ _PASSWORD = r"(?:pass(?:word|wd|phrase)?|pwd|identified)[A-Za-z0-9_.-]{0,32}"
 _CLOSE = r"""(?:\[[0-9]{0,4}\])?\\?["'`\])]{0,3}"""
 _TYPE = r""":[ \t]?[&A-Za-z_][A-Za-z0-9_.:<>\[\]?|& ]{0,32}[ \t]?="""
 _BETWEEN = (
-    r"(?:[ \t]{0,4}=[ \t]{0,4}[A-Za-z0-9_.]{1,40}[ \t]{0,4}(?:\|\||\?\?|\?:|or\b)[ \t]{0,4}"
+    r"(?:[ \t]{0,4}=[ \t]{0,4}[A-Za-z0-9_.]{1,40}(?:\([\"'][A-Za-z0-9_]{1,40}[\"']\))?[ \t]{0,4}"
+    r"(?:\|\||\?\?|\?:|or\b)[ \t]{0,4}"  # os.getenv("NAME") or "value"
+    r"|[ \t]{0,4}=[ \t]{0,4}\([\"'][A-Za-z0-9_@.-]{1,32}[\"'],[ \t]{0,4}"  # ("user", "value")
+    r"|,[ \t]{0,4}(?:[a-z_]{1,16}=[^\s,]{1,20},[ \t]{0,4})?default[ \t]?=[ \t]?"
+    r"|,?\s{1,40}[\"']?value[\"']?[ \t]?[:=][ \t]{0,4}"  # name: NAME, value: ...
+    r"|[ \t]FOR[ \t][^\s=]{1,40}[ \t]?=[ \t]?"
     rf"|[ \t]{{0,8}}(?:{_TYPE}|[:=!|]{{0,2}}=>?|:-?|,|\(|\|\|)[ \t]{{0,8}}"
-    r"|[ \t]{1,4}(?:BY|value[ \t]?=)?[ \t]{0,4}|>)"
+    r"|[ \t]{1,4}(?:(?:BY|is|to)[ \t]{1,4})?|>)"
 )
-_CALL = r"(?:[A-Za-z_&][A-Za-z0-9_:.]{0,24}!?\()?"
+_CALL = r"(?:(?:[A-Za-z_&][A-Za-z0-9_:.]{0,24}!?)?\()?"
 _PREFIX = r"(?:rb|br|b|r|u|f|@|L|&)?"
 """What may stand before the quotes of a literal."""
 _SCHEME = r"(?:(?:basic|bearer|token|apikey|key|bot|digest)[ \t]+)?"
@@ -62,6 +67,7 @@ _SCAN = scanner(
     r"|://[^\s:/@'\"\\<>]{0,64}:[^\s/@'\"\\<>]{3,128}@"
     r"|://[A-Za-z0-9_-]{20,100}@"
     r"|(?:-u|--user)[ =]['\"]?[^\s:'\"]{1,32}:[^\s'\"]{4}"
+    r"|sshpass[ ]-p[ ]?['\"]?[^\s'\"]{4}"
 )
 _PLACE = re.compile(
     (
@@ -76,11 +82,12 @@ _BARE = re.compile(rb"""[^\s"'`<>;&|\\(){}]{4,512}""")
 _URL = re.compile(
     rb"""://(?:[^\s:/@'"\\<>]*:(?P<password>[^\s/@'"\\<>]{3,128})|(?P<token>[A-Za-z0-9_-]{20,100}))@"""
     rb"""|(?:-u|--user)[ =]['"]?[^\s:'"]{1,32}:(?P<user>[^\s'"]{4,128})"""
+    rb"""|sshpass[ ]-p[ ]?['"]?(?P<option>[^\s'"]{4,128})"""
 )
 _CODE = re.compile(
     rb"[\[\]]|->|::|\?\.|^[@&*!][A-Za-z_][A-Za-z0-9_.]*$|^\.|^(?:self|this)\.|^[A-Za-z_]+(?:\.[A-Za-z_]+)+$"
 )
-_SETTINGS = (b":", b"=", b":=", b"", b">")
+_SETTINGS = (b":", b"=", b":=", b"", b">", b"by", b"is", b"to")
 
 
 def find(data: bytes) -> Iterator[Finding]:
@@ -115,8 +122,12 @@ def _assigned(data: bytes, start: int) -> Iterator[Finding]:
         bare = _BARE.match(data, position)
         end = position + len(bare.group().rstrip(b",.:)]")) if bare else position
     value = data[position:end]
+    if value.isdigit() and not quoted:  # a number, for all we know, and to be left one
+        return
     if not quoted and not place.group("scheme") and not _stands_alone(data, name, place, value, end):
         return
+    if b"(" in place.group("between") and place.group("between").rstrip().endswith(b","):
+        kind = "password"
     if kind == "password":
         secret = is_password(value) or is_key(value)
     elif kind == "key":
@@ -167,10 +178,12 @@ def _stands_alone(data: bytes, name: bytes, place: "re.Match[bytes]", value: byt
     after = data[end : end + 1]
     if between == b":-":  # ${NAME:-value}
         return after == b"}"
-    if (between.upper() != b"BY" and between not in _SETTINGS) or (
+    if (between.lower() not in _SETTINGS and b"value" not in between) or (
         close and not (between == b":" and len(close) == 1) and between != b">"
     ):
         return False
+    if after == b"}" and b"value" in between:
+        after = b""
     if after not in (b"", b"\n", b"\r", b";", b"&", b'"', b"'", b"`", b" ", b"\\", b"<") or _CODE.search(value):
         return False
     if between == b">" and after != b"<":

@@ -17,13 +17,13 @@ MOST_WORDS = 0.4
 MIXED_CASE = 2.6
 """The same for letters alone."""
 
-_HEXADECIMAL = re.compile(rb"(?:[0-9a-f]{24,}|[0-9A-F]{24,})")
+_HEXADECIMAL = re.compile(rb"(?:[0-9a-f]{24,}|[0-9A-F]{24,}|[A-Z2-7]{24,})")
 _NAME_PART = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z][a-z]+(?![A-Za-z0-9])")
 _CONSONANTS = re.compile(rb"[bcdfghjklmnpqrstvwxz]{5}")
 _RUNS = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SIGN = re.compile(rb"[!#$%^&*?+~@=]")
 _TEMPLATE = re.compile(
-    rb"[{}<>]|\$[A-Za-z_(]|%[(sdr]|^%[A-Z_]+%$|\*{3}|\.{3}|://|\\[xu]|&[a-z]+;|^[a-z_]+[0-9]*=[\w.]*$"
+    rb"[{}<>]|^\$[A-Za-z_]|\$\(|%[(sdr]|^%[A-Z_]+%$|\*{3}|\.{3}|://|\\[xu]|&[a-z]+;|^[a-z_]+[0-9]*=[\w.]*$"
 )
 _STATED = re.compile(
     rb"(?i)example|sample|dummy|change.?(?:me|this|it)|placeholder|replace|insert|redact|x{3}|your|default|undefined"
@@ -37,7 +37,7 @@ _COMMON = words(
     " one two three first second third secretkey supersecret super"
 )
 _PLAIN_NUMBER = re.compile(
-    rb"v?[0-9]+(?:[.:,/_-][0-9A-Za-z]{1,4})*|#[0-9A-Fa-f]{3,8}|0x[0-9A-Fa-f]+|[0-9.]+(?:px|em|rem|ms|s|%|kb|mb|k|m)?"
+    rb"v?[0-9]+(?:[.:,/_-][0-9A-Za-z]{1,4}){0,6}|#[0-9A-Fa-f]{3,8}|0x[0-9A-Fa-f]+|[0-9.]+(?:px|em|rem|ms|s|%|kb|mb|k|m)?"
 )
 _FILE = re.compile(rb"[./~]*[\w.-]*(?:/[\w.@-]+)+/?|[\w-]+\.[a-z]{2,4}")
 _KEY = re.compile(rb"[A-Za-z0-9+/=_.~:%,-]+")
@@ -46,11 +46,13 @@ _ROW = b"01234567890 09876543210 abcdefghijklmnopqrstuvwxyz qwertyuiop asdfghjkl
 
 def is_password(value: bytes) -> bool:
     """Mixed characters or unpronounceable letters; no template, number, path, everyday word, or word for a secret."""
+    if value.isdigit():
+        return len(value) >= 6 and len(set(value)) > 3 and value not in _ROW
     if not 4 <= len(value) <= 128 or re.search(rb"\s", value) or not says_something(value):
         return False
     letters = re.findall(rb"[a-z]+", value.lower())
     if not letters:
-        return value.isdigit() and len(value) >= 6 and len(set(value)) > 3 and value not in _ROW
+        return False
     known = [word for word in letters if len(word) > 1]
     if known and all(word in _COMMON for word in known) and len(value) < 16:
         return False

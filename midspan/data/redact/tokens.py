@@ -56,7 +56,7 @@ SHAPES = (
     "sha256~[A-Za-z0-9_-]{43}",  # OpenShift
     "AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}",
     r"ops_eyJ[A-Za-z0-9+/=_-]{100}",  # 1Password
-    f"tskey-(?:auth|api|client|scim|webhook)-{_W}{{10}}(?:CNTRL)?-{_W}{{16}}",  # Tailscale
+    f"tskey-(?:auth|api|client|scim|webhook)-{_W}{{8,24}}-{_W}{{16}}",  # Tailscale
     # Models
     f"sk-(?:proj-|svcacct-|admin-|ant-(?:api|admin)[0-9]{{2}}-|or-v1-|None-)?{_U}{{32}}",
     f"hf_[A-Za-z]{{34}}|api_org_[A-Za-z]{{34}}|r8_{_W}{{37}}|gsk_{_W}{{52}}|pplx-{_W}{{48}}|xai-{_W}{{70}}",
