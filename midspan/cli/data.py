@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from midspan.cli.build import stage_command, stage_help
+from midspan.cli.data_signals import signals
 from midspan.cli.data_who import who
 from midspan.recipe.graph import STAGES
 
@@ -39,3 +40,4 @@ def register(app: typer.Typer) -> None:
 
 group.command(DEFAULT, help=stage_help(STAGE))(stage_command(STAGE.name))
 group.command("who")(who)
+group.command("signals")(signals)

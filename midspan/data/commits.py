@@ -22,7 +22,7 @@ from midspan.data.corpus import COMMITS_FILE
 from midspan.data.decode import decode
 from midspan.data.filters.rules import Filters, gate
 from midspan.data.filters.signals import signals
-from midspan.data.licence import Licence, LicenceFinder, header_licence, is_permissive
+from midspan.data.licence import Licence, LicenceFinder, header_licence, licence_refusal
 from midspan.data.opt_out import REASON, OptOut
 from midspan.data.redact import redact
 from midspan.data.sources import label
@@ -148,8 +148,8 @@ class _Pairs:
         if max(len(old), len(new)) > MAX_SIDE_CHARS:
             return "too_large"
         licence = header_licence(new) or header_licence(old) or self._licences[change.path.rpartition("/")[0]]
-        if not is_permissive(licence.expression, config.licence_tier):
-            return "licence_not_permissive" if licence.expression else "licence_unknown"
+        if why := licence_refusal(licence, config):
+            return why.reason
         if why := self._filters.drop(signals(new, change.path, change.language, self._gate), change.language):
             return why.reason
         identity = hashlib.sha256("\0".join((" ".join(old.split()), " ".join(new.split()))).encode()).digest()

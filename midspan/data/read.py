@@ -25,11 +25,12 @@ from midspan.data.dataframe import daft
 from midspan.data.decode import decode
 from midspan.data.filters.rules import Filters
 from midspan.data.filters.signals import columns, signals
-from midspan.data.licence import TIERS, header_licence, is_permissive
+from midspan.data.licence import header_licence
 from midspan.data.opt_out import REASON, OptOut
 from midspan.data.redact import redact
 from midspan.data.sources.contents import read_contents
 from midspan.data.sources.project import Location, Unread
+from midspan.data.spdx import TIERS, is_permissive
 from midspan.recipe.filters import FilterConfig
 from midspan.recipe.progress import Progress
 

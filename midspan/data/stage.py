@@ -42,7 +42,7 @@ from midspan.data.guard import (
     held_out_rows,
     read_benchmarks,
 )
-from midspan.data.licence import is_permissive
+from midspan.data.licence import Licence, licence_refusal
 from midspan.data.listing import Listing, list_candidates
 from midspan.data.mix import Group, repeats
 from midspan.data.opt_out import read_opt_out
@@ -87,7 +87,7 @@ def run(context: StageContext) -> Metrics:
     for entry, signals in entries(parts):
         digest = contents.setdefault(entry.source, hashlib.sha256())
         digest.update(f"{entry.project}\0{entry.path}\0{entry.source_sha256}\n".encode())
-        if why := refusal(entry, signals, config.licence_tier, filters):
+        if why := refusal(entry, signals, config, filters):
             drops.add(entry, why.reason, why.detail)
         else:
             kept.append(entry)
@@ -129,13 +129,12 @@ def run(context: StageContext) -> Metrics:
     }
 
 
-def refusal(entry: Entry, signals: Signals, tier: str, filters: Filters) -> Refusal | None:
+def refusal(entry: Entry, signals: Signals, config: DataConfig, filters: Filters) -> Refusal | None:
     """Why the file may not be in the corpus, judged by itself; None if it may."""
     if entry.unusable:
         return Refusal(entry.unusable)
-    if not is_permissive(entry.licence, tier):
-        return Refusal("licence_not_permissive" if entry.licence else "licence_unknown", entry.licence_evidence)
-    return filters.drop(signals, entry.language)
+    licence = Licence(entry.licence, entry.licence_evidence, entry.licence_confidence)
+    return licence_refusal(licence, config) or filters.drop(signals, entry.language)
 
 
 def without(entries: Sequence[Entry], found: Mapping[int, str], reason: str, drops: Drops) -> list[Entry]:

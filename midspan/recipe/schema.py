@@ -56,6 +56,8 @@ class DataConfig(Section):
     """Names of the languages to keep; empty keeps every known one."""
     licence_tier: Literal["model", "gold", "silver", "bronze", "lead"] = "lead"
     """Lowest tier of the Blue Oak Council list that counts as permissive."""
+    min_licence_confidence: Share = 0.75
+    """How sure a licence must be: for a text, the share of its words that belong to the licences in it."""
     max_project_bytes: Positive = 50_000_000
     """Text kept per project: beyond it files are dropped in the order of their hash, so that no project dominates."""
     valid_share: Share = 0.05

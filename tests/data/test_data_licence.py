@@ -1,16 +1,11 @@
 import pytest
 
-from midspan.data.licence import (
-    Licence,
-    LicenceFinder,
-    header_licence,
-    is_permissive,
-    join,
-    normalise,
-    permissive_ids,
-)
+from midspan.data.licence import Licence, LicenceFinder, header_licence, licence_refusal
+from midspan.data.licence_text import chosen, classified, identify, named
 from midspan.data.sources import list_projects
 from midspan.data.sources.project import Declaration, LicenceText, Location, is_licence_file
+from midspan.data.spdx import identifiers, is_permissive, join, normalise, permissive_ids
+from midspan.recipe.schema import DataConfig
 from midspan.recipe.sources import FolderSource
 
 MIT = """MIT License
@@ -164,3 +159,81 @@ def test_declarations_by_strength(tmp_path):
     both = ("License :: OSI Approved :: MIT License", "License :: OSI Approved :: GNU General Public License (GPL)")
     assert finder.declared(Declaration(classifiers=both)).expression == ""
     assert finder.declared(Declaration()) == Licence("", "no licence found", 0.0)
+
+
+BSD = """Redistribution and use in source and binary forms, with or without modification, are permitted provided that
+the following conditions are met:
+
+1. Redistributions of source code must retain the above copyright notice, this list of conditions and the
+following disclaimer.
+
+2. Redistributions in binary form must reproduce the above copyright notice, this list of conditions and the
+following disclaimer in the documentation and/or other materials provided with the distribution.
+
+THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND ANY EXPRESS OR IMPLIED
+WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A
+PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE FOR ANY
+DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT NOT LIMITED TO,
+PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR
+OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH
+DAMAGE.
+"""
+
+
+def test_what_surrounds_a_licence_lowers_the_confidence_unless_it_gives_credit():
+    assert identify(MIT + "Copyright (c) 2021 Someone Else\n" * 200).share == identify(MIT).share
+    half = identify(MIT + "This project is about many things.\n" * 30)
+    assert half.expression == "MIT" and 0.4 < half.share < 0.6
+    assert identify("This project is about many things.\n" * 200 + MIT) == ("", 0.0)
+
+
+def test_several_licences_in_a_text_all_hold_unless_one_may_choose():
+    assert identify(MIT + BSD).expression == "BSD-2-Clause AND MIT"
+    assert identify("You may use this under either of the following licenses.\n" + MIT + BSD).expression == (
+        "BSD-2-Clause OR MIT"
+    )
+    later = "You can use it under version 2, or (at your option) any later version.\n"
+    assert identify(later + MIT + BSD).expression == "BSD-2-Clause AND MIT"
+
+
+def test_a_text_can_leave_the_choice_among_files_beside_it(tmp_path):
+    pointer = "This software is made available under the terms of *either* of LICENSE.BSD or LICENSE.MIT.\n"
+    for name, text in {"LICENSE": pointer, "LICENSE.BSD": BSD, "LICENSE.MIT": MIT, "a.py": "x"}.items():
+        (tmp_path / name).write_text(text)
+    (listed,) = list_projects([FolderSource(kind="folder", path=str(tmp_path))])
+    assert LicenceFinder().by_directory(listed)[""].expression == "BSD-2-Clause OR MIT"
+    assert chosen("See LICENSE.BSD and LICENSE.MIT.", {"LICENSE.BSD": identify(BSD)}) == ("", 0.0)
+    (tmp_path / "LICENSE.BSD").write_text("All rights reserved, or so it seems; ask the author for the terms of use.")
+    assert LicenceFinder().by_directory(listed)[""].expression == ""
+
+
+def test_metadata_says_how_texts_go_together_if_it_names_the_same_licences(tmp_path):
+    for name, text in {"LICENSE-BSD": BSD, "LICENSE-MIT": MIT}.items():
+        (tmp_path / name).write_text(text)
+    texts = (text_at(tmp_path / "LICENSE-BSD"), text_at(tmp_path / "LICENSE-MIT"))
+    finder = LicenceFinder()
+    assert finder.declared(Declaration(files=texts)).expression == "BSD-2-Clause AND MIT"
+    assert finder.declared(Declaration(files=texts, name="MIT OR BSD-2-Clause")).expression == "MIT OR BSD-2-Clause"
+    assert finder.declared(Declaration(files=texts, name="MIT OR GPL-2.0-only")).expression == "BSD-2-Clause AND MIT"
+
+
+def test_names_and_identifiers():
+    assert identify("Apache 2.0\n") == named("Apache License, Version 2.0") == ("Apache-2.0", 0.9)
+    assert named("BSD") == ("BSD-3-Clause", 0.75) and classified("MIT License") == ("MIT", 0.75)
+    assert named("as free as the wind") == classified("OSI Approved") == ("", 0.0)
+    assert identifiers("MIT OR (GPL-2.0-only WITH Classpath-exception-2.0)") == {"MIT", "GPL-2.0-only"}
+    assert identifiers("whatever") == frozenset()
+
+
+def test_what_is_refused_and_why():
+    def reason(licence, **settings):
+        refusal = licence_refusal(licence, DataConfig(**settings))
+        return refusal and (refusal.reason, refusal.detail)
+
+    assert reason(Licence("MIT", "SPDX header", 1.0)) is None
+    assert reason(Licence("MIT", "SPDX header", 1.0), licence_tier="gold") == ("licence_not_permissive", "SPDX header")
+    assert reason(Licence("", "no licence found", 0.0)) == ("licence_unknown", "no licence found")
+    half = Licence("MIT", "licence file COPYING", 0.5)
+    assert reason(half) == ("licence_uncertain", "licence file COPYING: confidence 0.5 < 0.75")
+    assert reason(half, min_licence_confidence=0.5) is None

@@ -1,6 +1,6 @@
 """The rules: which threshold is held against which signal, and the first one that a file breaks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,16 @@ class Rule:
             return bool(value > limit)
         return bool(limit and value)
 
+    @property
+    def sign(self) -> str:
+        """How a signal that breaks the rule stands to the limit."""
+        return "" if self.is_switch else "<" if self.threshold.startswith("min_") else ">"
+
     def detail(self, value: Any, limit: Any) -> str:
         """The signal beside its limit, as "max_line_length 3,210 > 1,000"."""
         if self.is_switch:
             return f"{self.signal}: {value}" if isinstance(value, str) else self.signal
-        return f"{self.signal} {value:,} {'<' if self.threshold.startswith('min_') else '>'} {limit:,}"
+        return f"{self.signal} {value:,} {self.sign} {limit:,}"
 
     def loosest(self, limits: list[Any]) -> Any:
         """The one limit that forbids only what all of these forbid."""
@@ -117,17 +122,24 @@ class Filters:
         self.config = config
         self._limits: dict[str, list[tuple[Rule, Any]]] = {}
 
-    def drop(self, signals: Mapping[str, Any], language: str) -> Refusal | None:
-        """The first rule that a file in `language` breaks, None if it may stay."""
+    def limits(self, language: str) -> list[tuple[Rule, Any]]:
+        """The rules that hold for files in `language`, in the order in which they are tried, with their limits."""
         if language not in self._limits:
             thresholds = self.config.of(language)
             limits = ((rule, getattr(thresholds, rule.threshold)) for rule in RULES)
             self._limits[language] = [(rule, limit) for rule, limit in limits if limit is not None]
-        for rule, limit in self._limits[language]:
+        return self._limits[language]
+
+    def broken(self, signals: Mapping[str, Any], language: str) -> Iterator[Refusal]:
+        """Every rule that a file in `language` breaks."""
+        for rule, limit in self.limits(language):
             value = signals.get(rule.signal)
             if rule.breaks(value, limit):
-                return Refusal(rule.reason, rule.detail(value, limit))
-        return None
+                yield Refusal(rule.reason, rule.detail(value, limit))
+
+    def drop(self, signals: Mapping[str, Any], language: str) -> Refusal | None:
+        """The first rule that a file in `language` breaks, None if it may stay."""
+        return next(self.broken(signals, language), None)
 
 
 def gate(config: FilterConfig) -> FilterConfig:

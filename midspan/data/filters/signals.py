@@ -35,8 +35,8 @@ PARSE_ERRORS = "parse_errors"
 _ARROW_TYPES: dict[Any, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
-def signals(text: str, path: str, language: str, gate: Filters) -> Signals:
-    """Measure a file; what takes long only if it passes `gate`."""
+def signals(text: str, path: str, language: str, gate: Filters | None = None) -> Signals:
+    """Measure a file; what takes long only if it passes `gate`, if there is one."""
     data = text.encode()
     measured_lines = lines(text)
     measured: Signals = {
@@ -45,10 +45,10 @@ def signals(text: str, path: str, language: str, gate: Filters) -> Signals:
         **asdict(characters(text, data)),
         **asdict(origin(text, path, language, measured_lines.mean_line_length)),
     }
-    if gate.drop(measured, language):
+    if gate and gate.drop(measured, language):
         return dict.fromkeys(columns()) | measured
     measured |= asdict(code(text, language, lex(text, language))) | asdict(repetition(data))
-    parses = gate.config.parse and language in LANGUAGES
+    parses = language in LANGUAGES and (gate is None or gate.config.parse)
     return measured | {PARSE_ERRORS: error_count(data, LANGUAGES[language]) if parses else None}
 
 
