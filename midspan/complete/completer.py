@@ -19,6 +19,7 @@ from midspan.complete.confidence import Evidence
 from midspan.complete.draft import Draft
 from midspan.complete.pipeline import HEALING, STEPS, Step, checked, run_steps
 from midspan.complete.request import CompletionRequest, Suggestion, Timings
+from midspan.complete.time_limit import TimeLimit
 from midspan.engine.protocol import Delta, Engine, GenerateRequest, Generation
 from midspan.errors import MidspanError
 from midspan.prompt.build import Prompt, build_prompt, make_prompt
@@ -86,11 +87,12 @@ class Completer:
         try:
             for number in range(request.candidates):
                 pieces: list[Delta] = []
-                async with aclosing(self.engine.stream(_variant(work, number))) as items:
+                limit = TimeLimit(request.max_ms)
+                async with aclosing(self.engine.stream(_variant(work, number, limit))) as items:
                     async for item in items:
                         if isinstance(item, Generation):
                             await reading
-                            found.append(await asyncio.to_thread(_suggestion, item, tuple(pieces), work))
+                            found.append(await asyncio.to_thread(_suggestion, item, tuple(pieces), work, limit))
                         else:
                             pieces.append(item)
                             if not number:
@@ -184,9 +186,10 @@ def _read_ahead(draft: Draft) -> None:
         read_document(draft.prefix, draft.suffix, draft.language.name)
 
 
-def _variant(work: _Work, number: int) -> GenerateRequest:
+def _variant(work: _Work, number: int, limit: TimeLimit) -> GenerateRequest:
     """The generation of candidate `number`: the first as it was asked for, the others sampled, each with its seed."""
-    generate = replace(work.generate, until=stopper(work.draft, work.steps))
+    ended = stopper(work.draft, work.steps)
+    generate = replace(work.generate, until=lambda text: ended(text) or limit(text))
     if not number:
         return generate
     return replace(
@@ -196,13 +199,12 @@ def _variant(work: _Work, number: int) -> GenerateRequest:
     )
 
 
-def _suggestion(generation: Generation, pieces: tuple[Delta, ...], work: _Work) -> Suggestion:
+def _suggestion(generation: Generation, pieces: tuple[Delta, ...], work: _Work, limit: TimeLimit) -> Suggestion:
     evidence = work.draft.evidence
     assert evidence is not None
     evidence = replace(evidence, pieces=pieces, stop_reason=generation.stop_reason)
-    generated = replace(
-        work.draft, text=generation.text, truncated=generation.stop_reason == "length", evidence=evidence
-    )
+    truncated = generation.stop_reason == "length" or limit.over
+    generated = replace(work.draft, text=limit.cut(generation.text), truncated=truncated, evidence=evidence)
     final, reports = run_steps(generated, work.steps)
     logprobs = generation.logprobs
     return Suggestion(

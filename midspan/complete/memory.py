@@ -85,7 +85,7 @@ def same_settings(one: CompletionRequest, other: CompletionRequest) -> bool:
 
 
 def _bare(request: CompletionRequest) -> CompletionRequest:
-    return replace(request, prefix="", suffix="", project=None, recent=(), edited=(), chunks=None)
+    return replace(request, prefix="", suffix="", project=None, recent=(), edited=(), chunks=None, max_ms=None)
 
 
 def same_context(one: CompletionRequest, other: CompletionRequest) -> bool:

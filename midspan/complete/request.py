@@ -23,7 +23,8 @@ class CompletionRequest:
     with the same one the newest counts, and they share a cache; "" is no particular buffer. `chunks` is context that
     the client chose, best first; it takes the place of what would be ranked from `project`. `candidates` is how many
     different suggestions are wanted, `skip` names steps that are not to be taken either. `max_new_tokens` and
-    `min_confidence` are the model's own if they are None.
+    `min_confidence` are the model's own if they are None. After `max_ms` milliseconds of generating no line is begun
+    any more, except for the first.
     """
 
     path: str
@@ -43,6 +44,7 @@ class CompletionRequest:
     candidates: int = 1
     skip: frozenset[str] = frozenset()
     min_confidence: float | None = None
+    max_ms: float | None = None
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,6 @@ from midspan.serve.outcomes import Outcomes
 from midspan.serve.positions import Encoding, code_units, offset_at
 from midspan.serve.workspace import Workspace
 
-MAX_NEW_TOKENS = 96
 CANDIDATES = 3
 """Suggestions to choose from where the user asks for them by a key."""
 GRACE_S = 0.05
@@ -242,7 +241,6 @@ async def _request(server: LanguageServer, state: State, uri: str, prefix: str, 
         project=project,
         recent=tuple(folder.recent) if folder else (),
         edited=tuple(folder.edited) if folder else (),
-        max_new_tokens=MAX_NEW_TOKENS,
         document=uri,
     )
 

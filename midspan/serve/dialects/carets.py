@@ -17,7 +17,6 @@ from midspan.serve.caller import Caller
 from midspan.serve.dialects.fields import MAX_NEW_TOKENS
 from midspan.serve.service import Service
 
-DEFAULT_NEW_TOKENS = 64
 MAX_TEMPERATURE = 2.0
 """More makes noise, and remote servers refuse it."""
 GENERATED_SHARE = 4
@@ -42,6 +41,7 @@ class Sampling:
     stop: str | Sequence[str] | None = None
     candidates: int | None = None
     raw: bool = False
+    max_ms: int | None = None
 
 
 def request_at(
@@ -76,6 +76,7 @@ def request_at(
         document=document_key(caller.user, path, prefix, suffix),
         candidates=sampling.candidates or 1,
         skip=frozenset(NAMES if sampling.raw else ()),
+        max_ms=sampling.max_ms or None,
     )
 
 
@@ -110,11 +111,15 @@ def decoded(service: Service, ids: Sequence[int]) -> str:
         raise MidspanError(f"a token id of the prompt is not in the vocabulary of {size}", "send text") from None
 
 
-def new_tokens(service: Service, asked: int | None) -> int:
-    """How many tokens to generate at most where a client asks for so many, no limit (below 0) or nothing special."""
+def new_tokens(service: Service, asked: int | None) -> int | None:
+    """How many tokens to generate at most where a client asks for so many or, below 0, for no limit.
+
+    None, the model's own number, where it leaves that open.
+    """
+    if asked is None:
+        return None
     room = min(MAX_NEW_TOKENS, max(1, service.completer.engine.context_length // GENERATED_SHARE))
-    wanted = DEFAULT_NEW_TOKENS if asked is None else room if asked < 0 else max(1, asked)
-    return min(wanted, room)
+    return room if asked < 0 else min(max(1, asked), room)
 
 
 def document_key(user: str, path: str, prefix: str, suffix: str) -> str:

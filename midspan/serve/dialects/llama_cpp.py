@@ -162,7 +162,9 @@ def routes(service: Service) -> APIRouter:
 
 
 def _sampling(body: GenerationBody) -> Sampling:
-    return Sampling(body.n_predict, body.temperature, body.top_p, body.seed, body.stop, body.n_cmpl)
+    return Sampling(
+        body.n_predict, body.temperature, body.top_p, body.seed, body.stop, body.n_cmpl, max_ms=body.t_max_predict_ms
+    )
 
 
 async def _answer(

@@ -83,7 +83,7 @@ class CompletionBody(CaretBody):
 
     model_config = example(EXAMPLE)
     caret: Caret = "auto"
-    max_new_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS), WHOLE] = 64
+    max_new_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS), WHOLE] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
     top_p: TopP = 1.0
     seed: Count = 0
