@@ -5,7 +5,6 @@ blocks that must be found are marked. The tests check every node type against th
 """
 
 from functools import cache
-from pathlib import PurePosixPath
 
 from midspan.syntax.language import NO_TYPES, Language, words
 
@@ -331,5 +330,6 @@ def _by_filename() -> dict[str, Language]:
 
 def language_of(path: str) -> Language | None:
     """The language of a file by its name, or None if no grammar is known for it."""
-    name = PurePosixPath(path).name
-    return _by_filename().get(name) or _by_extension().get(PurePosixPath(name).suffix.lower())
+    name = path.rpartition("/")[2]
+    stem, dot, suffix = name.rpartition(".")
+    return _by_filename().get(name) or (_by_extension().get(f"{dot}{suffix}".lower()) if stem else None)

@@ -84,15 +84,16 @@ def look(root: Path, path: str, skipped: Counter[str], is_wanted: Callable[[str]
     if not is_wanted(path):
         skipped["unknown_language"] += 1
         return None
+    place = f"{root}/{path}"
     try:
-        status = (root / path).lstat()
+        status = os.lstat(place)
     except OSError:
         skipped["missing"] += 1
         return None
     if not stat.S_ISREG(status.st_mode):
         skipped["link"] += 1
         return None
-    return Listed(path, Location(str(root / path), stamp=stamp_of(status)), status.st_size)
+    return Listed(path, Location(place, stamp=stamp_of(status)), status.st_size)
 
 
 def stamp_of(status: os.stat_result) -> str:
