@@ -3,7 +3,7 @@
 In the manner of CommitPack and CommitPackFT (OctoPack, arXiv 2308.07124): commits that change one file and nothing
 else, no merges, no messages that say nothing. Nothing is read here but the history.
 
-Cost: one `git log`, which compares the trees of neighbouring commits; about 20,000 commits a second.
+Cost: one `git log`, which compares the trees of neighbouring commits.
 """
 
 import re

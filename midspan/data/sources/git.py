@@ -9,7 +9,7 @@ are not followed.
 What a repository says must not run here: no hooks, no filters, no checkout, no questions for credentials, no lazy
 fetching, and no transport but the usual ones.
 
-Cost: listing is one `ls-tree`; reading about 100 MB/s through one `cat-file --batch` per part.
+Cost: listing is one `ls-tree`; reading about 50 MB/s through one `cat-file --batch` per part.
 """
 
 import hashlib
