@@ -2,8 +2,8 @@
 
 Apart, because a pair is no file: its two sides are near duplicates of one another and of what stands in the corpus, and
 stages that read files must not meet them. What holds for files holds here: opt-out, licence policy, filters, redaction
-(one value has one placeholder on both sides and in the message), and the split of the project. The evaluation guard
-does not look at pairs.
+(one value has one placeholder on both sides and in the message), the guard against benchmarks, and the split of the
+project. Pairs of a project that is not in the corpus are for training; they are not compared with held-out files.
 
 Cost: linear in the pairs; written as they are read, one batch in memory.
 """
@@ -22,6 +22,7 @@ from midspan.data.corpus import COMMITS_FILE
 from midspan.data.decode import decode
 from midspan.data.filters.rules import Filters, gate
 from midspan.data.filters.signals import signals
+from midspan.data.guard import BENCHMARK, Guard
 from midspan.data.licence import Licence, LicenceFinder, header_licence, licence_refusal
 from midspan.data.opt_out import REASON, OptOut
 from midspan.data.redact import redact
@@ -48,7 +49,12 @@ COMMITS_SCHEMA = pa.schema(
 
 
 def write_commits(
-    config: DataConfig, refused: OptOut, splits: Mapping[str, str], folder: Path, progress: Progress
+    config: DataConfig,
+    refused: OptOut,
+    guard: Guard | None,
+    splits: Mapping[str, str],
+    folder: Path,
+    progress: Progress,
 ) -> tuple[dict[str, int], list[Broken]]:
     """Write the pairs of all sources of commits into `folder`, nothing if there is no such source.
 
@@ -62,7 +68,7 @@ def write_commits(
     seen: set[bytes] = set()
     with pq.ParquetWriter(folder / COMMITS_FILE, COMMITS_SCHEMA, compression="zstd") as writer:
         for source in sources:
-            pairs = _Pairs(source, config, refused, splits, seen, counts)
+            pairs = _Pairs(source, config, refused, guard, splits, seen, counts)
             try:
                 with progress.task(f"commits of {pairs.project}", total=source.commits) as bar:
                     for rows in pairs.read():
@@ -81,12 +87,13 @@ class _Pairs:
         source: CommitsSource,
         config: DataConfig,
         refused: OptOut,
+        guard: Guard | None,
         splits: Mapping[str, str],
         seen: set[bytes],
         counts: Counter[str],
     ) -> None:
         self.project = project_name(source.url)
-        self._source, self._config, self._refused = source, config, refused
+        self._source, self._config, self._refused, self._guard = source, config, refused, guard
         self._split = splits.get(self.project, "train")
         self._seen, self._counts = seen, counts
         self._gate, self._filters = Filters(gate(config.filters)), Filters(config.filters)
@@ -152,6 +159,8 @@ class _Pairs:
             return why.reason
         if why := self._filters.drop(signals(new, change.path, change.language, self._gate), change.language):
             return why.reason
+        if self._guard and (self._guard.finds(old) or self._guard.finds(new)):
+            return BENCHMARK
         identity = hashlib.sha256("\0".join((" ".join(old.split()), " ".join(new.split()))).encode()).digest()
         if identity in self._seen:
             return "exact_duplicate"

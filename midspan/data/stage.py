@@ -93,8 +93,9 @@ def run(context: StageContext) -> Metrics:
             kept.append(entry)
     if not kept:
         raise _nothing_left(drops, listing)
-    if config.guard.benchmarks:
-        guard = Guard(read_benchmarks(config.guard.benchmarks, benchmarks_folder()))
+    benchmarks = config.guard.benchmarks
+    guard = Guard(read_benchmarks(benchmarks, benchmarks_folder())) if benchmarks else None
+    if guard:
         kept = without(kept, benchmark_rows(parts, kept, guard), BENCHMARK, drops)
     context.progress.log(f"data: looking for duplicates among {len(kept):,} files")
     clusters = find_clusters(parts, kept, config.duplicates, context.resume)
@@ -107,7 +108,7 @@ def run(context: StageContext) -> Metrics:
     kept = without(kept, held_out_rows(parts, kept, splits), HELD_OUT, drops)
     write_corpus(parts, kept, splits, config.mix, context.work / CORPUS_FILE)
     sample = write_drops(drops, parts, context.work / DROPPED_FILE)
-    pairs, broken_too = write_commits(config, refused, splits, context.work, context.progress)
+    pairs, broken_too = write_commits(config, refused, guard, splits, context.work, context.progress)
     for broken in broken_too:
         context.progress.log(f"data: left out {broken.source}: {broken.reason}")
     listing.broken.extend(broken_too)

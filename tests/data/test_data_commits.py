@@ -15,7 +15,7 @@ from midspan.recipe.sources import CommitsSource, FolderSource
 from midspan.recipe.stage import StageContext
 
 
-def build(tmp_path, *urls, **settings):
+def build(tmp_path, *urls, guard=None, **settings):
     for project in "abc":
         write(tmp_path / "code" / project, {"LICENSE": MIT, "a.py": code(project)})
     sources = (
@@ -24,7 +24,7 @@ def build(tmp_path, *urls, **settings):
     )
     recipe = Recipe(
         name="test",
-        data=DataConfig(sources=sources),
+        data=DataConfig(sources=sources, guard=guard or {}),
         pretrain=PretrainConfig(**TRAIN),
         sft=SftConfig(**TRAIN),
         dpo=DpoConfig(**TRAIN),
@@ -93,6 +93,14 @@ def test_as_many_as_asked_for_and_broken_ones_do_not_hold_up(history, tmp_path):
     work, report = build(tmp_path, folder, tmp_path / "nowhere", commits=1)
     assert len(list(commits(work, "train"))) == 1
     assert [each["source"] for each in report["broken"]] == [f"commits:{tmp_path}/nowhere"]
+
+
+def test_pairs_that_hold_a_benchmark_are_left_out(history, tmp_path):
+    row = {"task_id": "t/0", "prompt": "", "canonical_solution": code("base"), "entry_point": "f", "test": ""}
+    (tmp_path / "bench.jsonl").write_text(json.dumps(row) + "\n")
+    work, report = build(tmp_path, history[0], guard={"benchmarks": [str(tmp_path / "bench.jsonl")]})
+    assert list(commits(work, "train")) == []
+    assert report["commits"]["benchmark"] > 0
 
 
 def test_the_fingerprint_follows_the_history(history):
