@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +26,7 @@ from midspan.cli.options import (
 from midspan.cli.tables import console
 from midspan.complete.answer import answer
 from midspan.complete.completer import Completer
+from midspan.complete.pipeline import checked
 from midspan.complete.request import CompletionRequest, Suggestion
 from midspan.context.index import Index
 from midspan.context.strategies import features_of
@@ -57,7 +58,16 @@ def _complete(
         Path | None, typer.Option("--root", metavar="DIR", help="The project. Default: found from the file upwards.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show the prompt and where each part came from.")] = False,
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Longest suggestion.")] = 64,
+    max_new_tokens: Annotated[
+        int | None, typer.Option("--max-new-tokens", min=1, help="Longest suggestion. Default: as the model says.")
+    ] = None,
+    candidates: Annotated[int, typer.Option("--candidates", min=1, max=20, help="Different suggestions wanted.")] = 1,
+    min_confidence: Annotated[
+        float | None, typer.Option("--min-confidence", min=0.0, max=1.0, help="Show nothing that is less certain.")
+    ] = None,
+    skip_step: Annotated[
+        list[str] | None, typer.Option("--skip-step", metavar="NAME", help="Leave a step out; --explain names them.")
+    ] = None,
     tokenizer: TokenizerOption = None,
     family: FamilyOption = None,
     engine: EngineOption = "auto",
@@ -69,7 +79,16 @@ def _complete(
     project_root = (root or find_root(caret.file)).resolve()
     chosen = choose_model(model, runs)
     opening = partial(open_engine, chosen, runs=runs, tokenizer=tokenizer, family=family, engine=engine_name(engine))
-    suggestion = asyncio.run(_suggest(caret, project_root, opening, max_new_tokens))
+    request = CompletionRequest(
+        path="",
+        prefix=caret.prefix,
+        suffix=caret.suffix,
+        max_new_tokens=max_new_tokens,
+        candidates=candidates,
+        min_confidence=min_confidence,
+        skip=checked(skip_step or ()),
+    )
+    suggestion = asyncio.run(_suggest(caret.file, request, project_root, opening))
     if json_:
         typer.echo(json.dumps(answer(suggestion, chosen, explain)))
         return
@@ -78,6 +97,8 @@ def _complete(
     if suggestion.dropped:
         typer.echo(f"(no suggestion: {suggestion.dropped})", err=True)
     typer.echo(suggestion.text)
+    for alternative in suggestion.alternatives:
+        typer.echo(f"--- or, with confidence {alternative.confidence:.2f}:\n{alternative.text}")
 
 
 def read_caret(place: str) -> Caret:
@@ -118,25 +139,20 @@ def find_root(file: Path) -> Path:
 
 
 async def _suggest(
-    caret: Caret, root: Path, opening: Callable[[], Awaitable[Engine]], max_new_tokens: int
+    file: Path, request: CompletionRequest, root: Path, opening: Callable[[], Awaitable[Engine]]
 ) -> Suggestion:
-    file = caret.file.resolve()
-    if not file.is_relative_to(root):
-        raise MidspanError(f"{caret.file} is not below the project {root}", "name its project with --root")
+    """The answer to `request`, to which its place in the project is added here."""
+    path = file.resolve()
+    if not path.is_relative_to(root):
+        raise MidspanError(f"{file} is not below the project {root}", "name its project with --root")
     engine = await opening()
     index: Index | None = None
     try:
         completer = Completer(engine)
         index = await asyncio.to_thread(Index.open, root)
         await asyncio.to_thread(index.prepare, features_of(completer.config.strategy, engine.tokenizer))
-        request = CompletionRequest(
-            path=file.relative_to(root).as_posix(),
-            prefix=caret.prefix,
-            suffix=caret.suffix,
-            project=index.project,
-            max_new_tokens=max_new_tokens,
-        )
-        return await completer.complete(request)
+        located = replace(request, path=path.relative_to(root).as_posix(), project=index.project)
+        return await completer.complete(located)
     finally:
         if index is not None:
             index.close()
@@ -156,10 +172,17 @@ def print_explanation(suggestion: Suggestion) -> None:
         out.rule(Text(f"{part.kind} {part.path}".strip()), align="left")
         out.print(part.text, markup=False, highlight=False)
     out.rule("the completion", align="left")
-    if suggestion.prompt.healed:
-        out.print(f"healed: generation had to begin with {suggestion.prompt.healed!r}", markup=False, highlight=False)
+    out.print(f"caret: {suggestion.caret}", highlight=False)
+    healed = suggestion.prompt.healed
+    healing = f"generation had to begin with {healed!r}" if healed else "nothing to heal"
+    out.print(f"healing: {healing}", markup=False, highlight=False)
     for step in suggestion.steps:
         out.print(f"{step.name}: {step.did or 'nothing to do'} ({step.ms:.1f} ms)", markup=False, highlight=False)
+    if suggestion.replace:
+        out.print(f"replaces {suggestion.replace} characters behind the caret", highlight=False)
+    out.print(
+        f"confidence {suggestion.confidence:.2f}; {len(suggestion.alternatives)} other candidates", highlight=False
+    )
     out.print(
         f"stopped by {suggestion.stop_reason}; mean log-probability {suggestion.logprob:.2f}; "
         f"{suggestion.prompt_tokens} prompt tokens, {suggestion.cached_tokens} of them cached; "

@@ -23,6 +23,11 @@ def answer(suggestion: Suggestion, model: str, explain: bool) -> dict[str, Any]:
             "completion_tokens": suggestion.completion_tokens,
         },
     }
+    if suggestion.alternatives:
+        result["alternatives"] = [
+            {"suggestion": each.text, "replace": each.replace, "confidence": each.confidence}
+            for each in suggestion.alternatives
+        ]
     if explain:
         prompt = suggestion.prompt
         result["explain"] = {
@@ -30,6 +35,7 @@ def answer(suggestion: Suggestion, model: str, explain: bool) -> dict[str, Any]:
             "prompt": "".join(part.text for part in prompt.parts),
             "healed": prompt.healed,
             "parts": [asdict(part) for part in prompt.parts],
+            "caret": suggestion.caret,
             "steps": [asdict(step) for step in suggestion.steps],
         }
     return result

@@ -221,6 +221,7 @@ def _suggestion(generation: Generation, pieces: tuple[Delta, ...], work: _Work, 
         caret=work.caret.value,
         replace=final.replace,
         insertable=final.insertable,
+        figures=evidence.figures(final.text),
         confidence=evidence.confidence(final.text),
     )
 

@@ -30,7 +30,12 @@ class Evidence:
             return 0.0
         if self.calibration is None:
             return math.exp(min(0.0, sum(logprobs)))
-        return self.calibration.probability(figures_of(logprobs, self.stop_reason), self.language)
+        return self.calibration.probability(self.figures(text), self.language)
+
+    def figures(self, text: str) -> tuple[float, ...]:
+        """The `FIGURES` of a calibration for the beginning `text`; none if it is empty."""
+        logprobs = kept_logprobs(self.pieces, text)
+        return figures_of(logprobs, self.stop_reason) if logprobs else ()
 
 
 def kept_logprobs(pieces: Sequence[Delta], text: str) -> tuple[float, ...]:

@@ -72,9 +72,9 @@ class Suggestion:
     The text takes the place of the `replace` characters right behind the caret, on its line; nearly always none. Where
     an editor can only insert, `insertion` is what to show.
     `logprob` is the mean over the generated tokens, 0 if there are none; `confidence` the probability that the
-    suggestion is right. `caret` is the kind of place, `steps` says what each step did. `alternatives` are the other
-    candidates, the best first, none of them empty. `source` is where the suggestion comes from; tokens and times count
-    what this request cost.
+    suggestion is right, and `figures` what that is computed from. `caret` is the kind of place, `steps` says what each
+    step did. `alternatives` are the other candidates, the best first, none of them empty. `source` is where the
+    suggestion comes from; tokens and times count what this request cost.
     """
 
     text: str
@@ -90,6 +90,7 @@ class Suggestion:
     caret: str = ""
     replace: int = 0
     insertable: int = 0
+    figures: tuple[float, ...] = ()
     confidence: float = 0.0
     alternatives: "tuple[Suggestion, ...]" = ()
     source: Source = "engine"

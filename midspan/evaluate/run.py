@@ -6,7 +6,7 @@ are read and ranked once. Cost: one prompt and one greedy generation per case.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from midspan.complete.completer import Completer
@@ -82,5 +82,10 @@ async def predict(completer: Completer, case: Case, project: Project, max_new_to
         cached_tokens=suggestion.cached_tokens,
         latency_ms=round(suggestion.timings.total_ms, 3),
         logprob=suggestion.logprob,
-        scores=score(case, suggestion.text),
+        scores=score(_after(case, suggestion.replace), suggestion.text),
     )
+
+
+def _after(case: Case, replaced: int) -> Case:
+    """The case with what a suggestion replaces as part of the truth."""
+    return replace(case, middle=case.middle + case.suffix[:replaced], suffix=case.suffix[replaced:])

@@ -82,7 +82,7 @@ async def _evaluate(context: StageContext, stage: str, cases: list[Case]) -> lis
     try:
         with context.progress.task(f"evaluate {stage}", len(cases)) as task:
             predictions = await run_cases(
-                Completer(engine, recipe.prompt, pin=False),
+                Completer(engine, recipe.prompt, skip=recipe.complete.skip, pin=False),
                 cases,
                 held_out,
                 recipe.eval.max_new_tokens,

@@ -14,9 +14,11 @@ from tiny_model import LESSONS, SHAPES, Lesson
 from midspan.complete.completer import Completer
 from midspan.complete.request import CompletionRequest, Suggestion
 from midspan.context.project import Chunk, File, Project
+from midspan.engine.calibration import Calibration
 from midspan.engine.open import open_engine
 from midspan.errors import MidspanError
 from midspan.prompt.build import make_prompt
+from midspan.recipe.schema import CompleteConfig
 
 
 def with_completer(path: Path, use: Callable[[Completer], Awaitable[object]], **options) -> None:
@@ -178,5 +180,36 @@ def test_steps_are_switched_off_by_name_and_chunks_are_taken_as_given(taught_ggu
         given = await completer.complete(request_of(lesson, project=None, chunks=(chunk,)))
         assert given.text == EXPECTED["context"]
         assert "sent" in {part.reason for part in given.prompt.parts}
+
+    with_completer(taught_gguf, use)
+
+
+def test_candidates_are_distinct_best_first_and_the_same_each_time(taught_gguf):
+    async def use(completer: Completer) -> None:
+        request = request_of(LESSONS["two_lines"], candidates=6, temperature=1.5)
+        first, again = await completer.complete(request), await completer.complete(request)
+        texts = [first.text, *(each.text for each in first.alternatives)]
+        assert texts == [again.text, *(each.text for each in again.alternatives)]
+        assert len(set(texts)) == len(texts) and all(texts)
+        sure = [first.confidence, *(each.confidence for each in first.alternatives)]
+        assert sure == sorted(sure, reverse=True)
+        assert (await completer.complete(request_of(LESSONS["line"], candidates=3))).text == EXPECTED["line"]
+        with pytest.raises(MidspanError, match="0 candidates"):
+            await completer.complete(request_of(LESSONS["line"], candidates=0))
+
+    with_completer(taught_gguf, use)
+
+
+def test_settings_of_the_model_hold_unless_the_request_says_otherwise(taught_gguf):
+    async def use(completer: Completer) -> None:
+        engine = completer.engine
+        engine.complete_config = CompleteConfig(max_new_tokens=2, min_confidence=0.9, skip=("above",))
+        engine.calibration = Calibration(weights=(0.0,) * 6, bias=0.0)
+        completer = Completer(engine)
+        unsure = await completer.complete(request_of(LESSONS["line"]))
+        assert (unsure.dropped, unsure.text) == ("confidence 0.50 is below 0.90", "")
+        assert "above" not in {step.name for step in unsure.steps}
+        shown = await completer.complete(request_of(LESSONS["line"], min_confidence=0.4, max_new_tokens=20))
+        assert (shown.text, shown.confidence) == (EXPECTED["line"], 0.5)
 
     with_completer(taught_gguf, use)
