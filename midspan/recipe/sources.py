@@ -33,9 +33,9 @@ class _Repository(Section):
 
     @field_validator("url")
     @classmethod
-    def _without_password(cls, url: str) -> str:
-        if re.match(r"[a-z][a-z0-9+.-]*://[^/@]*:[^/@]*@", url):
-            raise ValueError("holds a password, which the run's records would repeat; use a git credential helper")
+    def _without_credentials(cls, url: str) -> str:
+        if re.match(r"https?://[^/@]*@|[a-z][a-z0-9+.-]*://[^/@]*:[^/@]*@", url):
+            raise ValueError("holds credentials, which the run's records would repeat; use a git credential helper")
         return url
 
 
