@@ -13,12 +13,15 @@ from midspan.recipe.load import load_recipe
 from midspan.recipe.manifest import Manifest
 from midspan.recipe.progress import Progress
 
+GROUPS = frozenset({"data", "eval"})
+"""Stages with commands of their own, see `cli.stage_group`."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command("build", rich_help_panel="Build")(_build)
     for stage in STAGES.values():
-        if stage.name != "data":  # has commands of its own, see `cli.data`
+        if stage.name not in GROUPS:
             app.command(stage.name, help=stage_help(stage), rich_help_panel="Build")(stage_command(stage.name))
 
 

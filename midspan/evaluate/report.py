@@ -1,13 +1,18 @@
 """From predictions to the rows of the report: every metric with its interval; over all, per language, per kind."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from midspan.data.cases import Case
 from midspan.evaluate.intervals import Interval, mean_interval, ratio_interval
+from midspan.evaluate.metrics import Scores
 from midspan.evaluate.run import Prediction
 
-MEANS = ("em", "first_line_em", "chrf", "edit_similarity", "line_match", "stub", "empty", "valid", "end_probability")
+MEANS = (
+    *(each.name for each in fields(Scores) if each.name != "length_ratio"),
+    "end_probability",
+)
 Row = dict[str, Any]
 
 

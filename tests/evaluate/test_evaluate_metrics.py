@@ -80,3 +80,31 @@ def test_validity_needs_a_grammar():
 
 def test_stubs():
     assert metrics.score(case(), "        raise NotImplementedError\n").stub == 1
+
+
+def test_identifiers():
+    assert metrics.identifier_f1("total = price * count", "total = price * amount") == pytest.approx(2 / 3)
+    assert metrics.identifier_f1("x", "") == 0
+    assert metrics.identifier_f1(") + 1", "(2)") is None
+
+
+def test_perfect_lines_end_at_the_first_wrong_one():
+    truth = "a = 1\nb = 2\n\nc = 3\nd = 4"
+    assert metrics.perfect_lines("a = 1\n  b = 2\nx\nd = 4", truth) == 0.5
+    assert metrics.perfect_lines("x\nb = 2", truth) == 0
+    assert metrics.perfect_lines(truth + "\nmore", truth) == 1
+
+
+def test_stopping_too_late_and_too_early():
+    truth = "return a + b"
+    assert (metrics.over_run("return a + b\n\nmore", truth), metrics.under_run("return a + b\nmore", truth)) == (1, 0)
+    assert (metrics.over_run("return a", truth), metrics.under_run("return  a", truth)) == (0, 1)
+    assert (metrics.over_run(truth, truth), metrics.under_run(truth, truth)) == (0, 0)
+    assert (metrics.over_run("other", truth), metrics.under_run("", truth)) == (0, 0)
+
+
+@given(CODE, TRUTH)
+def test_over_and_under_run_are_opposites(suggestion, truth):
+    assert not (metrics.over_run(suggestion, truth) and metrics.under_run(suggestion, truth))
+    if suggestion.strip():
+        assert metrics.over_run(suggestion, truth) == metrics.under_run(truth, suggestion)
