@@ -14,6 +14,7 @@ import typer
 import midspan
 from midspan.cli.models import choose_model
 from midspan.cli.options import DEFAULT_RUNS, JsonOption, ModelOption, RunsOption, SetOption
+from midspan.data.filters.rules import describe
 from midspan.errors import MidspanError
 from midspan.recipe.load import load_recipe
 
@@ -57,7 +58,7 @@ def _doctor(
     """
     findings = [*_machine(), *_packages(), _torch(), _model(model, runs)]
     if recipe:
-        findings.append(_recipe(recipe, tuple(set_ or ())))
+        findings.extend(_recipe(recipe, tuple(set_ or ())))
     if json_:
         typer.echo(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -128,9 +129,10 @@ def _model(model: str | None, runs: Path) -> Finding:
         return Finding("model", str(error), False if model else None)
 
 
-def _recipe(recipe: str, overrides: tuple[str, ...]) -> Finding:
+def _recipe(recipe: str, overrides: tuple[str, ...]) -> list[Finding]:
     try:
         loaded = load_recipe(recipe, overrides)
     except MidspanError as error:
-        return Finding("recipe", str(error), False)
-    return Finding("recipe", f"{recipe}: run {loaded.name}", True)
+        return [Finding("recipe", str(error), False)]
+    filters = "\n".join(describe(loaded.data.filters))
+    return [Finding("recipe", f"{recipe}: run {loaded.name}", True), Finding("filters", filters)]

@@ -55,7 +55,9 @@ def test_doctor_says_what_is_installed_and_what_is_wrong(tmp_path):
     assert "xllamacpp" in answer.stdout
     assert "bad.toml:2: model: hidden_size 192 is not a multiple of heads 7" in answer.stdout
     findings = json.loads(midspan("doctor", "nano", "--json", cwd=tmp_path).stdout)
-    assert {finding["topic"] for finding in findings} == {"midspan", "serving", "training", "device", "model", "recipe"}
+    topics = {"midspan", "serving", "training", "device", "model", "recipe", "filters"}
+    assert {finding["topic"] for finding in findings} == topics
+    assert "max_line_length > 1,000" in findings[-1]["text"]
 
 
 def test_without_runs_the_list_says_how_to_make_one(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from midspan.context import ignore
-from midspan.data.filters.rules import CHEAP_RULES, DEAR_RULES, RULES, Filters, gate
+from midspan.data.filters.rules import CHEAP_RULES, DEAR_RULES, RULES, Filters, describe, gate
 from midspan.data.filters.signals import columns, signals
 from midspan.recipe.filter_presets import PRESETS, PUBLISHED
 from midspan.recipe.filters import FilterConfig, Thresholds
@@ -142,6 +142,15 @@ def test_what_is_said_of_one_language_goes_first_then_what_the_recipe_says():
     assert settings.of("json").max_lines == 9 and settings.of("json").max_line_length == 100_000
     assert config(max_lines=400).of("json").max_lines == 512
     assert config(preset="opencoder", max_todo_share=0.5).of("python").max_todo_share == 0.5
+
+
+def test_the_thresholds_in_force_can_be_read():
+    common, *languages = describe(
+        config(max_lines=400, drop_generated=False, languages={"go": {"max_line_length": 70}})
+    )
+    assert common.startswith("drops bytes < 64, bytes > 1,000,000, lines > 400, max_line_length > 1,000")
+    assert "go: max_line_length > 70" in languages
+    assert "markdown: max_line_length > 100,000, no limit on mean_line_length" in languages
 
 
 def test_a_configuration_survives_being_written_down():

@@ -42,6 +42,10 @@ class Rule:
             return f"{self.signal}: {value}" if isinstance(value, str) else self.signal
         return f"{self.signal} {value:,} {self.sign} {limit:,}"
 
+    def limit(self, limit: Any) -> str:
+        """What the rule drops, as "max_line_length > 1,000"."""
+        return self.signal if self.is_switch else f"{self.signal} {self.sign} {limit:,}"
+
     def loosest(self, limits: list[Any]) -> Any:
         """The one limit that forbids only what all of these forbid."""
         if None in limits:
@@ -161,3 +165,16 @@ def _loosest(thresholds: list[Thresholds]) -> dict[str, Any]:
         else None
         for rule in RULES
     }
+
+
+def describe(config: FilterConfig) -> list[str]:
+    """What the rules in force drop, a line for all files and one for each language that differs."""
+    common = {rule: limit for rule, limit in Filters(config).limits("") if limit is not False}
+    lines = [f"drops {', '.join(rule.limit(limit) for rule, limit in common.items())}"]
+    for language in config.languages:
+        own = {rule: limit for rule, limit in Filters(config).limits(language) if limit is not False}
+        changed = [rule.limit(limit) for rule, limit in own.items() if common.get(rule) != limit]
+        gone = [f"no limit on {rule.signal}" for rule in common if rule not in own]
+        if changed or gone:
+            lines.append(f"{language}: {', '.join([*changed, *gone])}")
+    return lines
