@@ -7,6 +7,7 @@ llama.cpp says that it took itself). The size that the engine chooses is marked;
     python benchmarks/cancellation.py
 """
 
+import argparse
 import asyncio
 import contextlib
 import os
@@ -14,11 +15,12 @@ import random
 import statistics
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+from random_model import random_model
 from rich.console import Console
 from rich.table import Table
-from typing_replay import random_mini
 
 from midspan.cli.main import guarded
 from midspan.engine.llama_cpp import DEFAULT_PATIENCE, LlamaCppEngine, batch_tokens
@@ -33,16 +35,21 @@ from tiny_model import smollm2
 
 CONTEXT, PROMPT, ROUNDS = 1_536, 1_200, 10
 DEFAULT_BATCH = 512
+MODELS = {"mini-32M": partial(random_model, "mini"), "SmolLM2-135M": smollm2}
 
 
 def main() -> int:
     """Measure, print; the exit code."""
-    return guarded(lambda: asyncio.run(measure()))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
+    models = parser.parse_args().models
+    return guarded(lambda: asyncio.run(measure(models)))
 
 
-async def measure() -> None:
+async def measure(models: list[str]) -> None:
     """Print a table for each model."""
-    for name, model in (("mini, 32 M parameters", random_mini()), ("SmolLM2, 135 M parameters", smollm2())):
+    for name in models:
+        model = MODELS[name]()
         chosen = batch_tokens(model.stat().st_size)
         table = Table(title=name)
         for column in ("batch", "read tokens/s", "of the default's", "wait p50 ms", "wait max ms"):

@@ -4,7 +4,7 @@ A crash or a hang of llama.cpp (out of memory, a broken model) costs the request
 fail with an EngineError and a new child is started (see `supervisor`).
 
 Closing a stream closes its connection. llama.cpp notices that when it writes the next event, so it is made to write one
-after every batch of the prompt as after every token, and a batch is small enough to be done in about 30 ms. What a
+after every batch of the prompt as after every token, and a batch is small enough to be done in about 15 ms. What a
 smaller batch costs: see `batch_tokens`. Prompts with a common beginning reuse llama.cpp's KV cache.
 """
 
@@ -41,9 +41,9 @@ from midspan.recipe.schema import CompleteConfig, PromptConfig
 STOP_REASONS: dict[str, StopReason] = {"eos": "end", "limit": "length", "word": "stop"}
 EXIT_SECONDS = 2.0
 """How long a broken connection waits for the news that the child has ended."""
-BATCH_WORK = 1.2e9
-"""Bytes of weights times tokens that two cores compute in about 30 ms."""
-SMALLEST_BATCH, LARGEST_BATCH = 8, 512
+BATCH_WORK = 6e8
+"""Bytes of weights times tokens that two cores compute in about 15 ms."""
+SMALLEST_BATCH, LARGEST_BATCH = 4, 512
 DEFAULT_PATIENCE = Patience()
 
 
@@ -144,7 +144,8 @@ class LlamaCppEngine:
             "temperature": request.temperature,
             "top_p": request.top_p,
             "seed": request.seed,
-            "samplers": ["temperature", "top_p"],
+            # Of samplers that change nothing each still looks through the whole vocabulary at every token.
+            "samplers": ["temperature", "top_p"] if request.temperature and request.top_p < 1 else ["temperature"],
             "n_probs": 1,
             "cache_prompt": request.reuse_cache,
             "return_tokens": True,
@@ -194,7 +195,7 @@ class LlamaCppEngine:
 
 
 def batch_tokens(weight_bytes: int) -> int:
-    """Tokens of a prompt computed at once by a model of this size, so that two cores need about 30 ms: a power of two.
+    """Tokens of a prompt computed at once by a model of this size, so that two cores need about 15 ms: a power of two.
 
     Measured on 2 cores against batches of 512: see docs/benchmarks.md, "Cancellation".
     """

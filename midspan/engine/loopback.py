@@ -66,11 +66,9 @@ async def exchange(address: str, path: str, key: str, content: bytes | None = No
 
 async def _answer(reader: asyncio.StreamReader) -> Answer:
     try:
-        status = int((await reader.readline()).split()[1])
-        headers: dict[bytes, bytes] = {}
-        while (line := await reader.readline()).strip():
-            name, _, value = line.partition(b":")
-            headers[name.strip().lower()] = value.strip()
-    except (OSError, ValueError, IndexError) as error:
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+        fields = (line.partition(b":") for line in lines if line)
+        headers = {name.strip().lower(): value.strip() for name, _, value in fields}
+        return Answer(int(first.split()[1]), headers, reader)
+    except (OSError, EOFError, asyncio.LimitOverrunError, ValueError, IndexError) as error:
         raise Broken from error
-    return Answer(status, headers, reader)

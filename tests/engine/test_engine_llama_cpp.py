@@ -17,7 +17,7 @@ import tiny_model
 from tiny_model import LESSONS
 
 from midspan.engine.grammar import starting_with
-from midspan.engine.llama_cpp import LlamaCppEngine, open_llama_cpp
+from midspan.engine.llama_cpp import LlamaCppEngine, batch_tokens, open_llama_cpp
 from midspan.engine.protocol import Delta, EngineError, GenerateRequest, Generation
 from midspan.engine.supervisor import FREE_RESTARTS, Patience
 from midspan.engine.torch_engine import open_torch
@@ -309,6 +309,11 @@ def test_documents_keep_their_slots_and_come_back_from_where_they_were_set_aside
                 assert result.cached_tokens == len(prompts[name]) - 1, (number, name)
 
     with_engine(taught_gguf, use)
+
+
+def test_batches_are_as_large_as_cancellation_allows():
+    sizes = [batch_tokens(weight_bytes) for weight_bytes in (0, 2_700_000, 35_600_000, 135_000_000, 8_000_000_000)]
+    assert sizes == [512, 128, 16, 4, 4]
 
 
 @pytest.mark.slow
