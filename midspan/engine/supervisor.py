@@ -20,7 +20,7 @@ from midspan.engine.protocol import EngineError
 STABLE_SECONDS = 60.0
 """A child that lived this long ends what was counted against its forerunners."""
 FREE_RESTARTS = 2
-LONGEST_PAUSE = 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Supervisor:
     def _count_failure(self, end: str) -> None:
         self._failures, self._last_end = self._failures + 1, end
         late = self._failures - FREE_RESTARTS
-        self._not_before = time.monotonic() + (min(LONGEST_PAUSE, 2.0 ** (late - 1)) if late > 0 else 0.0)
+        self._not_before = time.monotonic() + (min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (late - 1)) if late > 0 else 0.0)
 
     async def _watch(self) -> None:
         """See to one child after the other."""
