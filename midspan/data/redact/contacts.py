@@ -13,12 +13,6 @@ from midspan.data.redact.finding import Finding, scanner, words
 NEAR = 200
 """Bytes around a field `name` in which another word must say that it is a person's."""
 
-_PHONE = scanner(
-    r"\+[1-9][0-9]{0,2}[ .()/-]{0,3}[0-9]"
-    r"|\(?\b[0-9]{3}\)?[ .-]{1,2}[0-9]{3}[ .-][0-9]{4}\b"
-    r"|(?i)\b(?:phone|telephone|tel|mobile|fax|cell|call)(?:[ _-]?(?:number|no|nr))?"
-    r"[\"']?(?:[ \t]{0,4}[:=.]{1,2}[ \t]{0,4}|[ \t])[\"']?[(+0-9]"
-)
 _INTERNATIONAL = re.compile(rb"\+[1-9](?:[ .()/-]{0,3}[0-9]){7,14}(?![0-9A-Za-z_])")
 _NATIONAL = re.compile(rb"\(?[0-9]{2,5}\)?(?:[ ./-]{1,2}[0-9]{2,8}){1,5}(?![0-9A-Za-z_])")
 _ABOUT_PHONES = re.compile(rb"(?i)phone|\btel\b|mobile|\bfax\b|\bcell\b|whats.?app|\bcall\b|\bsms\b|\bdial")
@@ -35,11 +29,16 @@ _FIELD = (
 )
 _NAME_FIELD = r"(?:<[nN]ame>|[nN]ame[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"'])"
 """Of anything: it counts beside a word for people."""
-_NAME_SCAN = scanner(
+_SCAN = scanner(
     rf"(?i:{_FIELD})[0-9]{{0,4}}[0-9, \t(c)-]{{0,24}}(?i:by[ \t]+)?[A-Za-z\x80-\xff]"
     rf"|{_NAME_FIELD}[A-Z\x80-\xff][^\s\"'()/<>]{{1,20}} (?:[a-z]{{2,3}} ){{0,2}}[A-Z\x80-\xff]"
-    r"|[A-Za-z\x80-\xff.'-]+ <[A-Za-z0-9_.+-]{1,64}@"
+    r"|[A-Za-z\x80-\xff.'-] <[A-Za-z0-9_.+-]{1,64}@"
+    r"|\+[1-9][0-9]{0,2}[ .()/-]{0,3}[0-9]"
+    r"|\(?\b[0-9]{3}\)?[ .-]{1,2}[0-9]{3}[ .-][0-9]{4}\b"
+    r"|(?i:\b(?:phone|telephone|tel|mobile|fax|cell|call)(?:[ _-]?(?:number|no|nr))?"
+    r"[\"']?(?:[ \t]{0,4}[:=.]{1,2}[ \t]{0,4}|[ \t])[\"']?[(+0-9])"
 )
+_DIGIT = re.compile(rb"[(+0-9]")
 _START = re.compile(rf"(?P<field>(?i:{_FIELD})|{_NAME_FIELD})(?:[0-9(][0-9, \t(c)-]*)?(?i:by[ \t]+)?".encode("latin-1"))
 _PERSON = re.compile(
     rb"(?:(?:[A-Z]\.)+|[A-Z\x80-\xff][\w\x80-\xff'-]+)"
@@ -68,17 +67,16 @@ _GROUPS = words(
 
 
 def find(data: bytes) -> Iterator[Finding]:
-    """Phone numbers, then names."""
-    for match in _PHONE.finditer(data):
-        yield from _phone(data, match.start())
-    for match in _NAME_SCAN.finditer(data):
+    """Phone numbers and names."""
+    for match in _SCAN.finditer(data):
+        yield from _phone(data, match.start(), match.end())
         yield from _names(data, match.start(), match.end())
 
 
-def _phone(data: bytes, start: int) -> Iterator[Finding]:
+def _phone(data: bytes, start: int, end: int) -> Iterator[Finding]:
     line_start = data.rfind(b"\n", 0, start) + 1
     if data[start : start + 1].isalpha():
-        digit = re.compile(rb"[(+0-9]").search(data, start)
+        digit = _DIGIT.search(data, start, end)
         start = digit.start() if digit else start
     international = _INTERNATIONAL.match(data, start)
     match = international or _NATIONAL.match(data, start)
