@@ -54,7 +54,8 @@ import sys, threading, xllamacpp
 params = xllamacpp.CommonParams()
 params.model.path, params.port, params.n_ctx, params.n_parallel = sys.argv[1], 0, int(sys.argv[2]), int(sys.argv[3])
 params.verbosity = 1
-print("on", xllamacpp.Server(params).listening_address, flush=True)
+server = xllamacpp.Server(params)
+print("on", server.listening_address, flush=True)
 threading.Event().wait()
 """
 ADDRESS = re.compile(r"https?://127\.0\.0\.1:(\d+)")
@@ -159,7 +160,11 @@ def running(command: list[str], log: Path) -> Iterator[tuple[psutil.Process, int
         yield psutil.Process(process.pid), int(said[1])
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def midspan(model: str, *options: object) -> list[str]:
