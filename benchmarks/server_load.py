@@ -47,6 +47,8 @@ from midspan.engine.protocol import GenerateRequest
 PARTS = ("overhead", "remote", "embedded")
 NEW_TOKENS = 16
 ENGINE_MS = 100.0
+PATIENCE = 5.0
+"""Seconds after the end of a load in which answers may still come; what is missing then counts as an error."""
 ALL_TOKENS = [name for name in NAMES if name != HEALING]
 """Steps switched off where the same work is compared: they end generations early."""
 LLAMA_SERVER = """
@@ -293,7 +295,13 @@ async def type_on(
                 load.answered_at.append(time.perf_counter())
             await asyncio.sleep(pauses.expovariate(1 / pause))
 
-    await asyncio.gather(*(one(typist) for typist in Typist.crew(count)))
+    tasks = [asyncio.create_task(one(typist)) for typist in Typist.crew(count)]
+    done, waiting = await asyncio.wait(tasks, timeout=seconds + PATIENCE)
+    for task in done:
+        task.result()
+    for task in waiting:
+        task.cancel()
+        load.statuses[0] += 1
     return load
 
 
@@ -305,7 +313,7 @@ def remote(model: Path, seconds: float, pause: float, count: int = 200) -> None:
             options = ["--tokenizer", tokenizer_of(model), "--workers", 2, "--log-level", "warning"]
             ours = running(midspan(f"http://127.0.0.1:{engine_port}", *options), Path(folder) / "ours")
             with ours as (process, port):
-                warm = asyncio.run(type_on(port, "/v1/midspan/completions", count, 5, pause, None))
+                warm = asyncio.run(type_on(port, "/v1/midspan/completions", count, 10, pause, None))
                 begun = processor_seconds(process)
                 load = asyncio.run(type_on(port, "/v1/midspan/completions", count, seconds, pause, None))
                 spent = processor_seconds(process) - begun
@@ -327,7 +335,7 @@ def remote(model: Path, seconds: float, pause: float, count: int = 200) -> None:
     print(f"processor time of the server: {spent / sum(load.statuses.values()) * 1000:.1f} ms a request")
 
 
-def embedded(model: Path, seconds: float, count: int = 32, slots: int = 2, timeout_ms: int = 2_000) -> None:
+def embedded(model: Path, seconds: float, count: int = 32, slots: int = 2, timeout_ms: int = 5_000) -> None:
     """More typists than an embedded model can serve; its process killed half-way; llama.cpp's server for comparison."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "ours"

@@ -2,7 +2,9 @@
 
 Work that helps nobody goes first. A newer request of a document replaces the one of that document that waits; a request
 past its deadline leaves the line; and where the line is full it is the oldest request that goes, since its caret is the
-likeliest to have moved. What is left is served first come, first served.
+likeliest to have moved. For the same reason the newest is served first: in a line that is longer than the engine is
+fast, first come, first served would begin each request just before its deadline, and finish none (adaptive LIFO,
+Maurer, "Fail at Scale", 2015).
 
 A document that is in work needs no second turn: its newer request goes straight in, and the completion logic ends the
 older one or lets both share its generation.
@@ -119,7 +121,7 @@ class Queue:
             del self._running[document]
         now = asyncio.get_running_loop().time()
         while self._free > 0 and self._waiting:
-            entry = self._waiting.pop(0)
+            entry = self._waiting.pop()
             if entry.granted.done():
                 continue  # it gave up just now
             if entry.deadline > now:

@@ -44,7 +44,7 @@ def refusal(task: "asyncio.Task[None]") -> type[BaseException] | None:
     return type(task.exception()) if task.done() and task.exception() else None
 
 
-def test_first_come_first_served_and_the_oldest_goes_when_the_line_is_full():
+def test_the_newest_is_served_first_and_the_oldest_goes_when_the_line_is_full():
     async def scene() -> None:
         desk = Desk(limit=2)
         first, second, third = desk.ask("first"), desk.ask("second"), desk.ask("third")
@@ -55,9 +55,9 @@ def test_first_come_first_served_and_the_oldest_goes_when_the_line_is_full():
         assert refusal(second) is Overloaded
         assert second.exception().status == 503
         await desk.let_go("first")
-        assert desk.served == ["first", "third"]
-        await desk.let_go("third")
+        assert desk.served == ["first", "fourth"]
         await desk.let_go("fourth")
+        await desk.let_go("third")
         await asyncio.gather(first, third, fourth)
         assert (desk.queue.running, desk.queue.waiting, desk.shed) == (0, 0, ["crowded"])
 
@@ -73,10 +73,10 @@ def test_a_newer_request_of_a_document_replaces_the_one_that_waits():
         await desk.settle()
         assert refusal(old) is Superseded
         await desk.let_go("running")
-        await desk.let_go("new")
         await desk.let_go("other")
+        await desk.let_go("new")
         await asyncio.gather(running, new, other)
-        assert desk.served == ["running", "new", "other"]
+        assert desk.served == ["running", "other", "new"]
         assert desk.shed == ["superseded"]
 
     asyncio.run(scene())
