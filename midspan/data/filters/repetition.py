@@ -7,7 +7,7 @@ occurs twice only where the shorter ones at its two ends do: each length looks o
 What duplicated runs cover shrinks with their length, so of Gopher's lengths 5 to 10 those are measured whose published
 thresholds differ (OpenCoder: 5 words 0.8, 6 to 9 words 0.7, 10 words 0.6): 7 to 9 cannot speak before 6 does.
 
-Cost: about 0.2 ms and 30 MB/s.
+Cost: about 0.2 ms and then 35 MB/s; 22 MB/s on files of 14 kB.
 """
 
 from dataclasses import dataclass
