@@ -160,9 +160,8 @@ from pathlib import Path
 from midspan.complete.warm import Warm
 from midspan.serve import lsp
 
-complete = Warm.complete
 async def noted(self, request):
-    suggestion = await complete(self, request)
+    suggestion = await self.completer.complete(request)  # what is remembered has no prompt
     with Path(sys.argv[2]).open("a") as file:
         file.write(suggestion.prompt.render(self.completer.engine.tokenizer) + "\\n=====\\n")
     print("noise on standard output")
