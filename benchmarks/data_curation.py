@@ -49,7 +49,7 @@ sources = [{source}]
 PARSING_OFF = "[data.filters]\nparse = false\n"
 COLUMNS = ("", "files", "MB", "wall s", "MB/s", "cpu s", "MB/s of cpu x cores", "peak MB")
 PARTS = ("speed", "memory", "ray", "peer")
-PEER = ("datatrove==0.10.1", "xxhash<4", "nltk", "spacy", "pyarrow")
+PEER = ("datatrove==0.10.1", "xxhash<4", "nltk", "orjson", "pyarrow", "spacy", "tldextract", "tokenizers")
 
 
 @dataclass(frozen=True)

@@ -267,9 +267,10 @@ def _count_plot(counts: Mapping[str, int], alone: str) -> str:
 def _folded(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     """The `SHOWN` largest, and the sum of the others."""
     ranked = _ranked(counts)
-    rest = ranked[SHOWN:]
+    shown = SHOWN if len(ranked) > SHOWN + 1 else len(ranked)
+    rest = ranked[shown:]
     more = [(f"{len(rest):,} others", sum(count for _, count in rest))] if rest else []
-    return [(_short(name), count) for name, count in ranked[:SHOWN]] + more
+    return [(_short(name), count) for name, count in ranked[:shown]] + more
 
 
 def _ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -307,7 +308,8 @@ def _words(name: str) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 34 else name[:33] + "…"
+    """Names that begin alike end differently more often than not."""
+    return name if len(name) <= 36 else f"{name[:17]}…{name[-18:]}"
 
 
 def _power(size: int) -> str:
