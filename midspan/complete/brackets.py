@@ -3,9 +3,8 @@
 from midspan.complete.draft import Draft
 from midspan.syntax.brackets import tokens_behind
 from midspan.syntax.languages import Language
+from midspan.syntax.scope import read_prefix
 
-PREFIX_CHARS = 8_192
-"""Characters of the prefix that are parsed to tell brackets in strings from others."""
 QUOTES = frozenset("\"'`")
 
 
@@ -20,9 +19,7 @@ def brackets_of(draft: Draft) -> list[tuple[int, str]]:
 
 
 def _code_brackets(prefix: str, text: str, language: Language) -> list[tuple[int, str]]:
-    if len(prefix) > PREFIX_CHARS:
-        prefix = prefix[-PREFIX_CHARS:].partition("\n")[2]
-    before = prefix.encode()
+    before = read_prefix(prefix, language)
     written = text.encode()
     caret = len(before)
     tokens = tokens_behind(before, written, language)

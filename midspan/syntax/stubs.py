@@ -4,7 +4,7 @@ import re
 
 # Words by which code says that somebody else has to write it.
 PLACEHOLDER = re.compile(
-    r"NotImplemented(?:Error|Exception)?\b|UnsupportedOperationException"
+    r"NotImplemented(?:Error|Exception)\b|UnsupportedOperationException"
     r"|\b(?:todo|unimplemented)!\s*\(|\bTODO\s*\("
     r"|(?:#|//|/\*|--|<!--|\*)\s*(?:TODO|FIXME|XXX)\b"
     r"|\b(?:your code here|implement me|not implemented)\b",

@@ -74,6 +74,7 @@ WHOLE = "def a():\n    return 1\n\n\ndef b():\n    return 2\n\n\n"
         (WHOLE + "def c():\n    raise ", "NotImplementedError", "NotImplementedError"),
         ("def a():\n    pass\n\n\ndef c():\n    ", "pass", "pass"),
         (WHOLE + "for a in b:\n    ", "pass", "pass"),
+        (WHOLE + "def c(a):\n    ", "return NotImplemented", "return NotImplemented"),
         ("fn main() {\n    ", "todo!()", ""),
         ("function f() {\n  ", "// your code here", ""),
         ("void f() {\n  ", "throw new UnsupportedOperationException();", ""),

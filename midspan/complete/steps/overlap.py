@@ -13,7 +13,7 @@ from dataclasses import replace
 from midspan.complete.brackets import QUOTES, brackets_of, plain_brackets
 from midspan.complete.draft import Draft
 from midspan.syntax.brackets import CLOSERS, OPENERS
-from midspan.syntax.broken import is_broken
+from midspan.syntax.broken import breaks
 
 MIN_WORDS_OVERLAP = 3
 """Characters of text (not of punctuation) from which on an overlap is no accident."""
@@ -50,7 +50,7 @@ def _without_closers(draft: Draft) -> Draft:
     goes_on = bool(draft.text[end:].strip()) or draft.text[first:end] != rest[:count]
     if not (count and goes_on and draft.language):
         return draft.cut(first)
-    if is_broken(draft.prefix, draft.text, draft.suffix, draft.language, replace=count):
+    if breaks(draft.prefix, draft.text, draft.suffix, draft.language, replace=count):
         return draft.cut(first)
     return replace(draft, replace=count, insertable=first)
 
