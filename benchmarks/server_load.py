@@ -8,7 +8,7 @@ to do than can be done.
 * **embedded**: 32 typists at one embedded model for a minute, more than it can serve; its process is killed half-way.
   Peer: the same typists at llama.cpp's own server.
 
-A typist asks about a file of its own, a character further each time, after a pause drawn from an exponential
+A typist asks about one place of a file, a character further each time, after a pause drawn from an exponential
 distribution; clients and servers share the cores.
 
     python benchmarks/server_load.py
@@ -131,13 +131,14 @@ class Typist:
 
     @staticmethod
     def crew(count: int) -> list["Typist"]:
-        """That many, in the middle half, by size, of this Python's library: some 5 to 30 kB."""
+        """That many, in the middle half, by size, of this Python's library: some 7 to 34 kB.
+
+        There are fewer such files than typists of a large crew: some type at other places of the same file.
+        """
         texts = sorted((file.read_text(encoding="utf-8") for file in library_files()), key=len)
         texts = texts[len(texts) // 4 : len(texts) * 3 // 4]
-        spread = [texts[number * 7 % len(texts)] for number in range(count)]
-        return [
-            Typist(number, text, len(text) // 2 + 97 * (number // len(texts))) for number, text in enumerate(spread)
-        ]
+        chosen = [(number, texts[number % len(texts)]) for number in range(count)]
+        return [Typist(number, text, len(text) // 2 + 97 * (number // len(texts))) for number, text in chosen]
 
     def body(self) -> dict:
         """The next request."""
