@@ -47,6 +47,8 @@ from midspan.engine.protocol import GenerateRequest
 PARTS = ("overhead", "remote", "embedded")
 NEW_TOKENS = 16
 ENGINE_MS = 100.0
+GAP = 400
+"""Characters that a typist replaces; more than are typed in a run."""
 PATIENCE = 5.0
 """Seconds after the end of a load in which answers may still come; what is missing then counts as an error."""
 ALL_TOKENS = [name for name in NAMES if name != HEALING]
@@ -123,11 +125,14 @@ class Connection:
 
 @dataclass
 class Typist:
-    """Types in one file; each request is a character further."""
+    """Types again what stands in a file from `at` on, in place of the `GAP` characters there; each request is a
+    character further.
+    """
 
     number: int
     text: str
     at: int
+    typed: int = 0
 
     @staticmethod
     def crew(count: int) -> list["Typist"]:
@@ -142,9 +147,14 @@ class Typist:
 
     def body(self) -> dict:
         """The next request."""
-        self.at += 1
-        body = {"path": f"typist_{self.number}.py", "prefix": self.text[: self.at], "suffix": self.text[self.at + 40 :]}
-        return body | {"max_new_tokens": NEW_TOKENS}
+        self.typed += 1
+        prefix, suffix = self.text[: self.at + self.typed], self.text[self.at + GAP :]
+        return {
+            "path": f"typist_{self.number}.py",
+            "prefix": prefix,
+            "suffix": suffix,
+            "max_new_tokens": NEW_TOKENS,
+        }
 
 
 # ---- servers
@@ -320,7 +330,13 @@ def remote(model: Path, seconds: float, pause: float, count: int = 200) -> None:
                 spent = processor_seconds(process) - begun
             peer = asyncio.run(
                 type_on(
-                    engine_port, "/v1/completions", count, seconds / 3, pause, None, lambda t: {"prompt": [t.at] * 1000}
+                    engine_port,
+                    "/v1/completions",
+                    count,
+                    seconds / 3,
+                    pause,
+                    None,
+                    lambda t: {"prompt": [t.number] * 1000},
                 )
             )
             assert warm.statuses[200]

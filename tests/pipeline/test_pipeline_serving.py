@@ -38,7 +38,7 @@ def test_complete_prints_a_suggestion_and_explains_its_prompt(nano, project):
 
 
 def test_server_and_command_answer_the_same(nano, project):
-    """The second request finds its prompt in the cache; neither sees more than was sent."""
+    """What comes again is remembered, and what is typed on finds its prompt in the cache."""
     printed = json.loads(midspan("complete", PLACE, "--model", str(nano.run), "--json", cwd=project).stdout)
     prefix, suffix = CODE.split("math.\n")
     body = {"path": "shapes.py", "prefix": prefix + "math.", "suffix": "\n" + suffix, "caret": "auto"}
@@ -51,12 +51,15 @@ def test_server_and_command_answer_the_same(nano, project):
     )
     try:
         url = re.search(r"http://127\.0\.0\.1:\d+", server.stderr.readline())[0]
-        first, second = (httpx.post(f"{url}/v1/midspan/completions", json=body, timeout=30).json() for _ in range(2))
-        assert first["suggestion"] == second["suggestion"] == printed["suggestion"]
+        typed = body | {"prefix": body["prefix"] + "other_"}
+        first, again, on = (
+            httpx.post(f"{url}/v1/midspan/completions", json=one, timeout=30).json() for one in (body, body, typed)
+        )
+        assert first["suggestion"] == again["suggestion"] == printed["suggestion"]
         assert first["usage"]["prompt_tokens"] == printed["usage"]["prompt_tokens"]
-        assert second["usage"]["cached_tokens"] > 0.9 * second["usage"]["prompt_tokens"]
-        assert second["timings"]["total_ms"] > 0
-        assert second["stop_reason"] in ("end", "stop", "length")
+        assert on["usage"]["cached_tokens"] > 0.9 * on["usage"]["prompt_tokens"]
+        assert on["timings"]["total_ms"] > 0
+        assert on["stop_reason"] in ("end", "stop", "length")
     finally:
         server.terminate()
         assert server.wait(20) == 0

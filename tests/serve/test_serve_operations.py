@@ -125,7 +125,8 @@ def test_deadlines_come_from_the_request(server):
     assert answer.headers["retry-after"] == "1"
     assert "deadline" in answer.json()["error"]["message"]
     assert value_of(client, 'midspan_shed_total{reason="late"}') == late + 1
-    stream = client.post(PATH, json=body_of("block", stream=True), headers={"X-Request-Timeout-Ms": "1"})
+    body = body_of("endless", stream=True, max_new_tokens=800)
+    stream = client.post(PATH, json=body, headers={"X-Request-Timeout-Ms": "1"})
     assert stream.status_code == 503
 
 
