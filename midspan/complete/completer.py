@@ -30,6 +30,8 @@ from midspan.recipe.schema import PromptConfig
 from midspan.syntax.broken import near_before, near_behind, read_document
 from midspan.syntax.languages import language_of
 
+ENDINGS = frozenset("\r\n)]}>;,")
+"""Characters without which nothing ends: line breaks, closers, the end of a tag, separators."""
 HEALED_TOKENS = MAX_CUT
 """Tokens set aside for the healed text: no token is shorter than a byte."""
 CANDIDATE_TEMPERATURE = 0.8
@@ -182,10 +184,12 @@ class Completer:
 
 
 def read_ahead(draft: Draft) -> None:
-    """Parse the document while the model generates; the steps will ask for its tree."""
+    """Parse what is near the caret while the model generates; the steps will ask for its tree.
+
+    The whole document is parsed only where they find something broken there: it would cost more than all else.
+    """
     if draft.language:
         read_document(near_before(draft.prefix), near_behind(draft.suffix), draft.language.name)
-        read_document(draft.prefix, draft.suffix, draft.language.name)
 
 
 def _variant(work: _Work, number: int, limit: TimeLimit) -> GenerateRequest:
@@ -238,20 +242,27 @@ def _best(candidates: Sequence[Suggestion]) -> Suggestion:
 def stopper(draft: Draft, steps: Sequence[Step]) -> Callable[[str], bool]:
     """Asks of a text that grows whether it already holds the end of the suggestion.
 
-    Most steps are asked when a line is whole; those that never change an end once found are asked at every piece.
+    Most steps are asked when a line is whole; those that never change an end once found are asked earlier, when a
+    piece has come that can end something, or the first visible one behind such a piece.
     """
-    seen = 0
+    seen = read = 0
+    due = False
     stops = [step for step in steps if step.stops]
     early = [step for step in stops if step.stops == "any"]
 
     def ended(text: str) -> bool:
-        nonlocal seen
+        nonlocal seen, read, due
+        piece, read = text[read:], len(text)
+        can_end = not ENDINGS.isdisjoint(piece)
+        ask, due = can_end or due, can_end or (due and not piece.strip())
         whole = text.rfind("\n") + 1
         if whole > seen:
             seen = whole
             after, _ = run_steps(replace(draft, text=text[:whole]), stops)
             if len(after.text) < whole:
                 return True
+        if not ask:
+            return False
         after, _ = run_steps(replace(draft, text=text), early)
         return len(after.text) < len(text)
 
