@@ -63,7 +63,8 @@ LLAMA_SERVER = """
 import sys, threading, xllamacpp
 params = xllamacpp.CommonParams()
 params.model.path, params.port, params.n_ctx = sys.argv[1], 0, int(sys.argv[2])
-print("on", xllamacpp.Server(params).listening_address, flush=True)
+server = xllamacpp.Server(params)
+print("on", server.listening_address, flush=True)
 threading.Event().wait()
 """
 
