@@ -276,7 +276,7 @@ def report(model: str, moments: list[Moment], measured: dict[str, Measured]) -> 
 
 def percentiles(values: list[float]) -> tuple[float, float]:
     """The 50th and the 90th."""
-    return statistics.median(values), statistics.quantiles(values, n=10)[8]
+    return statistics.median(values), statistics.quantiles(values, n=10)[8] if len(values) > 1 else values[0]
 
 
 if __name__ == "__main__":
