@@ -37,6 +37,11 @@ def value_of(client: httpx.Client, sample: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+def wait_for_value(client: httpx.Client, sample: str, value: float) -> None:
+    """Wait until a sample of /metrics has a value: a request counts when its answer is already with the client."""
+    until(lambda: value_of(client, sample) == value)
+
+
 def until(true) -> None:
     """Wait for a condition."""
     started = time.monotonic()
@@ -124,7 +129,7 @@ def test_deadlines_come_from_the_request(server):
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
     assert "deadline" in answer.json()["error"]["message"]
-    assert value_of(client, 'midspan_shed_total{reason="late"}') == late + 1
+    wait_for_value(client, 'midspan_shed_total{reason="late"}', late + 1)
     body = body_of("endless", stream=True, max_new_tokens=800)
     stream = client.post(PATH, json=body, headers={"X-Request-Timeout-Ms": "1"})
     assert stream.status_code == 503
@@ -188,18 +193,18 @@ def test_metrics_count_what_happened(taught_gguf, tmp_path):
         client.get("/nowhere")
         client.post("/v1/midspan/events", json={"id": result["id"], "kind": "view"})
         client.post("/v1/midspan/events", json={"id": result["id"], "kind": "select"})
-        assert value_of(client, 'midspan_requests_total{dialect="Midspan",status="200"}') == 4
-        assert value_of(client, 'midspan_requests_total{dialect="Midspan",status="422"}') == 1
-        assert value_of(client, 'midspan_requests_total{dialect="other",status="404"}') == 1
-        assert value_of(client, 'midspan_suggestions_total{outcome="shown"}') == 1
-        assert value_of(client, 'midspan_suggestions_total{outcome="accepted"}') == 1
-        assert value_of(client, 'midspan_suggestions_dropped_total{step="empty"}') == 1
+        wait_for_value(client, 'midspan_requests_total{dialect="Midspan",status="200"}', 4)
+        wait_for_value(client, 'midspan_requests_total{dialect="Midspan",status="422"}', 1)
+        wait_for_value(client, 'midspan_requests_total{dialect="other",status="404"}', 1)
+        wait_for_value(client, 'midspan_suggestions_total{outcome="shown"}', 1)
+        wait_for_value(client, 'midspan_suggestions_total{outcome="accepted"}', 1)
+        wait_for_value(client, 'midspan_suggestions_dropped_total{step="empty"}', 1)
         assert value_of(client, "midspan_prompt_tokens_total") > result["usage"]["prompt_tokens"]
         assert value_of(client, "midspan_generated_tokens_total") >= result["usage"]["completion_tokens"]
         for name in ("queue", "prompt", "generation"):
-            assert value_of(client, f"midspan_{name}_seconds_count") == 2, name
-        assert value_of(client, "midspan_engine_up") == 1
-        assert value_of(client, "midspan_queue_running") == 0
+            wait_for_value(client, f"midspan_{name}_seconds_count", 2)
+        wait_for_value(client, "midspan_engine_up", 1)
+        wait_for_value(client, "midspan_queue_running", 0)
 
 
 def test_a_killed_engine_is_started_again_and_that_is_counted(taught_gguf, tmp_path):
@@ -207,8 +212,8 @@ def test_a_killed_engine_is_started_again_and_that_is_counted(taught_gguf, tmp_p
         (child,) = process.children()
         child.kill()
         until(lambda: client.post(PATH, json=body_of("block")).status_code == 200)
-        assert value_of(client, "midspan_engine_restarts_total") == 1
-        assert value_of(client, "midspan_engine_up") == 1
+        wait_for_value(client, "midspan_engine_restarts_total", 1)
+        wait_for_value(client, "midspan_engine_up", 1)
 
 
 def test_no_log_line_and_no_metric_holds_the_users_text(taught_gguf, tmp_path):
