@@ -206,10 +206,11 @@ def leaks(train: Iterable[tuple[int, str]], held_out: Iterable[tuple[str, str]])
     values, counts = np.unique(np.concatenate([np.zeros(0, np.uint64), np.unique(known), *matches]), return_counts=True)
     common = values[counts > SHARED_BY]
     telling = ~np.isin(known, common)
-    sizes = np.bincount(owners[telling], minlength=len(names))
+    known, owners = known[telling], owners[telling]
+    sizes = np.bincount(owners, minlength=len(names))
     found: dict[int, str] = {}
     for row, shared in zip(rows, matches, strict=True):
-        hit = np.bincount(owners[telling & _among(known, np.sort(shared))], minlength=len(names))
+        hit = np.bincount(owners[_among(known, np.sort(shared))], minlength=len(names))
         for owner in np.flatnonzero((sizes >= FEWEST) & (hit >= NEAR * sizes)).tolist()[:1]:
             found[row] = names[owner]
     return found
