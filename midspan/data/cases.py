@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from midspan.context.project import File, Project
 from midspan.data.corpus import TEXT, Document
-from midspan.fim.split import document_rng
+from midspan.fim.split import Split, document_rng
 from midspan.fim.syntax import syntax_split
 from midspan.recipe.schema import CutWeights, FimConfig
 from midspan.syntax.cuts import CutKind
@@ -33,7 +33,10 @@ Projects = Callable[[], Iterable[tuple[str, Sequence[Document]]]]
 
 @dataclass(frozen=True)
 class Case:
-    """A caret in a file: `prefix + middle + suffix` is the file, `kind` the caret's kind, `unit` what the middle is."""
+    """A caret in a file: `prefix + middle + suffix` is the file, `unit` what the middle is.
+
+    `kind` is the caret's kind: a `CutKind` in cases of a run, a `Place` in those of a built benchmark.
+    """
 
     id: str
     project: str
@@ -46,6 +49,7 @@ class Case:
     unit: str
     licence: str
     source: str
+    revision: str = ""
 
 
 def draw_cases(projects: Projects, count: int, fim: FimConfig, seed: int) -> list[Case]:
@@ -115,6 +119,11 @@ def cut_case(document: Document, kind: str, fim: FimConfig, seed: int) -> Case |
     )
     if split is None or split.start_kind != kind or not any(character.isalnum() for character in split.middle):
         return None
+    return case_of(document, split)
+
+
+def case_of(document: Document, split: Split) -> Case:
+    """The case that a cut of a document makes. Its id is a function of the document and of where it is cut."""
     identity = f"{document.project}\n{document.path}\n{document.sha256}\n{len(split.prefix)}\n{len(split.middle)}"
     return Case(
         id=hashlib.sha256(identity.encode()).hexdigest()[:16],
@@ -128,6 +137,7 @@ def cut_case(document: Document, kind: str, fim: FimConfig, seed: int) -> Case |
         unit=split.unit,
         licence=document.licence,
         source=document.source,
+        revision=document.revision,
     )
 
 

@@ -24,7 +24,8 @@ TEXT = "text"
 class Document:
     """One file of the corpus. `path` is posix and relative to the project, `sha256` the hash of `text` as UTF-8.
 
-    `repeats` is how many times an epoch of pre-training shows it (see `data.mix`).
+    `repeats` is how many times an epoch of pre-training shows it (see `data.mix`), `revision` the version
+    it was read at.
     """
 
     project: str
@@ -36,6 +37,7 @@ class Document:
     sha256: str
     split: str
     repeats: float = 1.0
+    revision: str = ""
 
 
 def documents(stage_dir: Path, split: str) -> Iterator[Document]:
