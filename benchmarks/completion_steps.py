@@ -35,8 +35,9 @@ from midspan.data.corpus import projects
 from midspan.engine.open import open_engine
 from midspan.engine.protocol import GenerateRequest
 from midspan.evaluate.cases import held_out_cases
+from midspan.evaluate.chrf import chrf
 from midspan.evaluate.intervals import mean_interval
-from midspan.evaluate.metrics import chrf, exact_match
+from midspan.evaluate.metrics import exact_match
 from midspan.prompt.build import make_prompt
 from midspan.recipe.schema import FimConfig
 from midspan.syntax.languages import LANGUAGES

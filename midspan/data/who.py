@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from midspan.data.corpus import CORPUS_FILE
-from midspan.data.grams import GRAM, GUARANTEE, fingerprints, gram_hashes, normalised, places
+from midspan.data.grams import GRAM, GUARANTEE, Bytes, fingerprints, gram_hashes, normalised, places
 from midspan.errors import MidspanError
 
 INDEX_FILE = "who.npy"
@@ -63,7 +63,12 @@ def who(stage_dir: Path, piece: str) -> list[Origin]:
             f"the text has {len(normal)} characters besides white space; fewer than {GUARANTEE} stand in many places",
             "give more of it, five lines or so",
         )
-    rows = _rows(load_index(stage_dir), gram_hashes(normal))
+    return who_in(stage_dir, load_index(stage_dir), normal)
+
+
+def who_in(stage_dir: Path, index: npt.NDArray[np.uint64], normal: Bytes) -> list[Origin]:
+    """`who` for an index that is loaded and a normalised piece of whatever length."""
+    rows = _rows(index, gram_hashes(normal))
     origins = [_origin(known, text, normal) for known, text in _documents(stage_dir, rows)]
     found = [origin for origin in origins if origin.characters >= GUARANTEE]
     return sorted(found, key=lambda origin: (-origin.characters, origin.project, origin.path))

@@ -4,15 +4,14 @@ import re
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
-from sacrebleu.metrics.chrf import CHRF
 
 from midspan.data.cases import Case
+from midspan.evaluate.chrf import chrf
 from midspan.evaluate.line_agreement import kk
-from midspan.syntax.broken import is_broken
-from midspan.syntax.languages import LANGUAGES
+from midspan.evaluate.typing import saved
+from midspan.evaluate.validity import validity
 from midspan.syntax.stubs import is_stub
 
-_CHRF = CHRF(word_order=2)
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 
@@ -34,10 +33,16 @@ class Scores:
     stub: float
     empty: float
     valid: float | None
+    saved_whole: float
+    saved_by_line: float
+    saved_by_word: float
+    recited: float | None = None
+    """See `midspan.evaluate.verbatim`; None where the training data is not known."""
 
 
 def score(case: Case, suggestion: str) -> Scores:
-    """All metrics of `suggestion` for `case`."""
+    """All metrics of `suggestion` for `case` that need nothing else."""
+    effort, length = saved(suggestion, case.middle), len(case.middle)
     return Scores(
         em=exact_match(suggestion, case.middle),
         first_line_em=first_line_match(suggestion, case.middle),
@@ -52,7 +57,10 @@ def score(case: Case, suggestion: str) -> Scores:
         under_run=under_run(suggestion, case.middle),
         stub=float(is_stub(case.prefix, suggestion)),
         empty=float(not suggestion.strip()),
-        valid=validity(case, suggestion),
+        valid=validity(case.language, case.prefix, suggestion, case.suffix),
+        saved_whole=effort.whole / length,
+        saved_by_line=effort.by_line / length,
+        saved_by_word=effort.by_word / length,
     )
 
 
@@ -75,17 +83,6 @@ def perfect_lines(suggestion: str, truth: str) -> float:
             break
         right += 1
     return right / max(1, len(wanted))
-
-
-def chrf(suggestion: str, truth: str) -> float:
-    """Sentence-level chrF++ (0 to 100) as sacrebleu computes it; whitespace does not count."""
-    return float(_CHRF.sentence_score(suggestion, [truth]).score)
-
-
-def chrf_signature() -> str:
-    """Sacrebleu's signature: with it anybody can compute the same figure."""
-    _CHRF.sentence_score("a", ["a"])
-    return str(_CHRF.get_signature())
 
 
 def edit_similarity(suggestion: str, truth: str) -> float:
@@ -132,13 +129,3 @@ def under_run(suggestion: str, truth: str) -> float:
 
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def validity(case: Case, suggestion: str) -> float | None:
-    """1 if the file with the suggestion has no more syntax errors than without; None if nothing was suggested,
-    or the language has no grammar.
-    """
-    language = LANGUAGES.get(case.language)
-    if language is None or not suggestion.strip():
-        return None
-    return float(not is_broken(case.prefix, suggestion, case.suffix, language))

@@ -20,9 +20,9 @@ from midspan.data.corpus import Document, projects
 from midspan.engine.batch import Journal
 from midspan.engine.open import open_engine
 from midspan.evaluate.cases import held_out_cases, write_cases
+from midspan.evaluate.chrf import chrf_signature
 from midspan.evaluate.ending import end_probabilities
 from midspan.evaluate.examples import RULE, pick_examples
-from midspan.evaluate.metrics import chrf_signature
 from midspan.evaluate.report import Row, grouped_rows, stage_row
 from midspan.evaluate.run import Prediction, run_cases
 from midspan.model.checkpoint import load_hf
