@@ -111,13 +111,26 @@ class Guard:
         async def replay() -> Message:
             return waiting.pop() if waiting else await asyncio.shield(gone)
 
-        handler = asyncio.create_task(_handled(self.app(scope, replay, send)))
+        answering = False
+
+        async def answer(message: Message) -> None:
+            nonlocal answering
+            answering = True
+            await send(message)
+
+        handler = asyncio.create_task(_handled(self.app(scope, replay, answer)))
         try:
             await asyncio.wait({handler, gone}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            handler.cancel()
+            await asyncio.wait({handler})
+            if answering:
+                raise
+            await refuse(scope, send, 503, "the server is ending", "send the request again, to its successor")
+            return
         finally:
             gone.cancel()
-            if not handler.done():
-                handler.cancel()
+            handler.cancel()
         await asyncio.wait({handler})
         if not handler.cancelled():
             handler.result()

@@ -1,8 +1,6 @@
 """The HTTP server as a process of its own, over a socket."""
 
 import json
-import os
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -10,11 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from server_process import running
+from server_process import engine_connections, halted, running, until
 from tiny_model import LESSONS
 
 from midspan.serve.auth import add_token
 
+HEAD = (
+    b"POST /v1/midspan/completions HTTP/1.1\r\n"
+    b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+)
 SECRET = "secret_word_that_must_not_be_logged"
 
 
@@ -132,14 +134,11 @@ def test_many_clients_at_once_all_get_their_own_answer(server):
 
 def test_killed_engine_is_an_error_then_works_again(server):
     client, process, _ = server
-    long = body_of("endless", max_new_tokens=800)
-    (child,) = process.children()
-    idle = sum(child.cpu_times()[:2])
-    with ThreadPoolExecutor(1) as pool:
-        pending = pool.submit(post, client, long)
-        while sum(child.cpu_times()[:2]) < idle + 0.03 and not pending.done():  # it generates
-            time.sleep(0.001)
-        os.kill(child.pid, signal.SIGKILL)
+    with ThreadPoolExecutor(1) as pool, halted(process) as child:
+        before = engine_connections(process, child)  # what is worked out ahead has one
+        pending = pool.submit(post, client, body_of("endless", max_new_tokens=800))
+        until(lambda: engine_connections(process, child) - before)
+        child.kill()
         response = pending.result()
     assert response.status_code == 503
     assert "SIGKILL" in response.json()["error"]["message"]
@@ -149,25 +148,28 @@ def test_killed_engine_is_an_error_then_works_again(server):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_disconnect_cancels_the_work(taught_gguf, tmp_path, stream):
-    # There is one slot: were the work not cancelled, every request would wait for those before it.
     with running(taught_gguf, tmp_path / "log") as (client, process):
-        long = body_of("endless", max_new_tokens=800, stream=stream)
-        started = time.monotonic()
-        post(client, long)
-        whole = time.monotonic() - started
-        content = json.dumps(long).encode()
-        head = f"POST /v1/midspan/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n"
-        started = time.monotonic()
-        for _ in range(20):
-            with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
-                connection.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + content)
-                time.sleep(0.02)
-        assert post(client, body_of("block")).json()["suggestion"] == "return width * height"
-        assert time.monotonic() - started < 10 * whole
         (child,) = process.children()
-        used = child.cpu_times().user
+        song = LESSONS["endless"]
+
+        def long(number: int) -> dict:  # none is the beginning of another, or memory would answer
+            return body_of("endless", prefix=f"{number} {song.prefix}", max_new_tokens=800, stream=stream)
+
+        before = child.cpu_times().user
+        post(client, long(0))
+        whole = child.cpu_times().user - before
+        with halted(process):
+            known = engine_connections(process, child)
+            for number in range(1, 21):
+                content = json.dumps(long(number)).encode()
+                with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
+                    connection.sendall(HEAD % len(content) + content)
+                    until(lambda: engine_connections(process, child) - known)
+                until(lambda: not engine_connections(process, child) - known)
+        before = child.cpu_times().user
+        assert post(client, body_of("block")).json()["suggestion"] == "return width * height"
         time.sleep(0.5)
-        assert child.cpu_times().user - used < 0.3
+        assert child.cpu_times().user - before < 5 * whole + 0.3
 
 
 def test_token_is_asked_for(taught_gguf, tmp_path):

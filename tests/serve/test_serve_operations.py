@@ -9,12 +9,12 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psutil
 import pytest
-from server_process import PATIENT, START, running
+from server_process import PATIENT, START, halted, running, until
 from tiny_model import LESSONS
 
 from midspan.cli.main import run
@@ -42,14 +42,6 @@ def wait_for_value(client: httpx.Client, sample: str, value: float) -> None:
     until(lambda: value_of(client, sample) == value)
 
 
-def until(true) -> None:
-    """Wait for a condition."""
-    started = time.monotonic()
-    while not true():
-        assert time.monotonic() - started < 60
-        time.sleep(0.01)
-
-
 def test_taken_port_is_reported_before_the_model_is_looked_at():
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
@@ -62,10 +54,6 @@ def test_taken_port_is_reported_before_the_model_is_looked_at():
 def test_on_sigterm_what_runs_is_finished_and_nothing_new_is_taken(taught_gguf, tmp_path):
     with running(taught_gguf, tmp_path / "log", drain_seconds=60) as (client, process), ThreadPoolExecutor() as pool:
         address = (client.base_url.host, client.base_url.port)
-        pending = pool.submit(client.post, PATH, json=body_of("endless", max_new_tokens=800))
-        with httpx.Client(base_url=client.base_url, trust_env=False) as other:
-            until(lambda: value_of(other, "midspan_queue_running") == 1)
-        process.send_signal(signal.SIGTERM)
 
         def refused() -> bool:
             try:
@@ -74,18 +62,26 @@ def test_on_sigterm_what_runs_is_finished_and_nothing_new_is_taken(taught_gguf, 
                 return True
             return False
 
-        until(lambda: refused() or pending.done())
+        with halted(process):
+            pending = pool.submit(client.post, PATH, json=body_of("endless", max_new_tokens=800))
+            with httpx.Client(base_url=client.base_url, trust_env=False) as other:
+                until(lambda: value_of(other, "midspan_queue_running") == 1)
+            process.send_signal(signal.SIGTERM)
+            until(refused)
         assert pending.result().status_code == 200
+        until(lambda: process.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_what_outlasts_the_drain_is_ended(taught_gguf, tmp_path):
     with running(taught_gguf, tmp_path / "log", drain_seconds=0) as (client, process), ThreadPoolExecutor() as pool:
-        pending = pool.submit(client.post, PATH, json=body_of("endless", max_new_tokens=800))
-        with httpx.Client(base_url=client.base_url, trust_env=False) as other:
-            until(lambda: value_of(other, "midspan_queue_running") == 1 or pending.done())
-        process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(httpx.TransportError):
-            pending.result()
+        with halted(process):
+            pending = pool.submit(client.post, PATH, json=body_of("endless", max_new_tokens=800))
+            with httpx.Client(base_url=client.base_url, trust_env=False) as other:
+                until(lambda: value_of(other, "midspan_queue_running") == 1)
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(httpx.TransportError):
+                assert pending.result().status_code == 503
+        until(lambda: process.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_sighup_reads_limits_tokens_and_log_level_again(taught_gguf, tmp_path):

@@ -1,18 +1,18 @@
 """Several workers before a remote engine: a real llama.cpp server in a process of its own."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 
 import httpx
 import psutil
 import pytest
 import tiny_model
-from server_process import running
+from server_process import running, until
 from tiny_model import LESSONS
 
 from midspan.engine.llama_cpp_process import Settings, start
@@ -26,13 +26,6 @@ PATH = "/v1/midspan/completions"
 def body_of(name: str, **more) -> dict:
     lesson = LESSONS[name]
     return {"path": lesson.path, "prefix": lesson.prefix, "suffix": lesson.suffix} | more
-
-
-def until(true) -> None:
-    started = time.monotonic()
-    while not true():
-        assert time.monotonic() - started < 60
-        time.sleep(0.02)
 
 
 def before_an_engine(taught_gguf, use) -> None:
@@ -53,7 +46,11 @@ def before_an_engine(taught_gguf, use) -> None:
 
 
 def workers_of(process: psutil.Process) -> list[int]:
-    return [child.pid for child in process.children() if "spawn_main" in " ".join(child.cmdline())]
+    alive = []
+    for child in process.children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # or not yet buried
+            alive += [child.pid] * ("spawn_main" in " ".join(child.cmdline()))
+    return alive
 
 
 def clients(url: httpx.URL) -> Iterator[httpx.Client]:
@@ -74,13 +71,14 @@ def test_workers_share_the_port_and_the_metrics_and_are_replaced(taught_gguf, tm
             for other in clients(client.base_url):
                 assert other.get("/health").status_code == 200
                 asked += 1
-            counted = sum(
-                float(value)
-                for value in re.findall(
-                    r'^midspan_requests_total\{.*status="200"\} (\S+)$', client.get("/metrics").text, re.M
-                )
-            )
-            assert counted == asked
+            found = re.compile(r'^midspan_requests_total\{.*status="200"\} (\S+)$', re.M)
+
+            def counted() -> float:
+                nonlocal asked
+                asked += 1  # this very request counts in the next
+                return sum(map(float, found.findall(client.get("/metrics").text))) + 1
+
+            until(lambda: counted() == asked)
             first, second = workers_of(process)
 
             os.kill(first, signal.SIGKILL)
