@@ -1,5 +1,6 @@
 """Models with random weights for benchmarks: the time a model takes does not depend on what its weights are."""
 
+import hashlib
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -10,7 +11,9 @@ from midspan.recipe.load import load_recipe
 
 def random_model(preset: str) -> Path:
     """A GGUF file of a preset with random weights and a tokenizer learned on this Python's library; made once."""
-    path = default_cache() / "benchmarks" / f"random-{preset}-q8_0.gguf"
+    recipe = load_recipe(preset)
+    shape = hashlib.sha256(recipe.model.model_dump_json().encode()).hexdigest()[:8]
+    path = default_cache() / "benchmarks" / f"random-{preset}-{shape}-q8_0.gguf"
     if not (path.is_file() and tokenizer_of(path).is_file()):
         from midspan.model.checkpoint import save_hf
         from midspan.model.gguf_export import export_gguf
@@ -18,7 +21,6 @@ def random_model(preset: str) -> Path:
         from midspan.model.tokenizer import train_tokenizer
         from midspan.prompt.tokenizer import Tokenizer
 
-        recipe = load_recipe(preset)
         learned = train_tokenizer(library_lines(), recipe.tokenizer.vocab_size).to_str()
         model = Llama(recipe.model, Tokenizer.from_json(learned).vocab_size)
         model.initialise(0)
