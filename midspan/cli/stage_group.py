@@ -1,6 +1,6 @@
 """A stage of the pipeline with commands of its own beside it: `midspan STAGE RECIPE` and `midspan STAGE COMMAND`.
 
-The stage itself is the command `run` of the group; a first argument that names no command is its recipe.
+The stage itself is the command `stage` of the group; a first argument that names no command is its recipe.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from midspan.cli.build import stage_command, stage_help
 from midspan.recipe.graph import STAGES
 
-DEFAULT = "run"
+DEFAULT = "stage"
 
 
 class _DefaultGroup(TyperGroup):

@@ -2,6 +2,7 @@
 name, a GGUF file. Nothing is loaded here, and nothing that could run code on loading (pickle) is accepted.
 """
 
+import hashlib
 import json
 import logging
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ STAGES = ("export", "dpo", "sft", "pretrain")
 """Stages of a run that hold a model, the one nearest to its end first."""
 GGUF_ORDER = ("model-q8_0.gguf", "model-f16.gguf", "model-f32.gguf")
 """Files of an export stage, the fastest on a CPU first."""
+WEIGHTS_AND_SETTINGS = {".gguf", ".json", ".safetensors"}
+"""Endings of the files that a model depends on."""
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 ACCEPTED = "give a run's name, a Hugging Face directory or org/name, a .gguf file or an http(s) URL"
 
@@ -52,6 +55,17 @@ def locate(model: str, runs: Path, *, hf: bool = False) -> ModelPath:
             raise MidspanError(f"{path} is half-written: it has no manifest.json", "build the run again")
         return _stage_model(path, hf)
     return _run_model(path, hf)
+
+
+def content_digest(model: Path) -> str:
+    """SHA-256 over names and contents of a model's files: weights, settings, vocabulary. About 1 GB/s."""
+    digest = hashlib.sha256()
+    files = [model] if model.is_file() else sorted(model.iterdir())
+    for path in files:
+        if path.suffix in WEIGHTS_AND_SETTINGS:
+            with path.open("rb") as file:
+                digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _downloaded(folder: Path) -> Path:

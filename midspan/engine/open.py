@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from midspan import __version__
 from midspan.engine.calibration import read_calibration
 from midspan.engine.llama_cpp import open_llama_cpp
-from midspan.engine.locate import locate
+from midspan.engine.locate import content_digest, locate
 from midspan.engine.openai import open_openai
 from midspan.engine.protocol import Engine, default_prompt
 from midspan.engine.replicas import open_replicas
@@ -140,7 +140,8 @@ def _stored(gguf: Path, metadata: Mapping[str, Any], section: str, kind: type[T]
 def _converted(hf_dir: Path) -> Path:
     """The GGUF file of a Hugging Face directory, made if its content has not been converted before."""
     cache = Path(os.environ.get("MIDSPAN_CACHE") or Path.home() / ".cache" / "midspan") / "gguf"
-    target = cache / f"{_content_hash(hf_dir)}-f16.gguf"
+    key = hashlib.sha256(f"{__version__} {content_digest(hf_dir)}".encode()).hexdigest()
+    target = cache / f"{key}-f16.gguf"
     if target.is_file():
         return target
     try:
@@ -156,13 +157,3 @@ def _converted(hf_dir: Path) -> Path:
     finally:
         shutil.rmtree(aside)
     return target
-
-
-def _content_hash(hf_dir: Path) -> str:
-    """SHA-256 of our version, and of the names and contents of the files a conversion reads. About 1 GB/s."""
-    digest = hashlib.sha256(__version__.encode())
-    files = [path for path in sorted(hf_dir.iterdir()) if path.suffix in {".json", ".safetensors"}]
-    for path in files:
-        with path.open("rb") as file:
-            digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

@@ -127,12 +127,17 @@ def fit(found: Sequence[Outcome]) -> Calibration:
 
 def expected_error(probabilities: Sequence[float], right: Sequence[bool]) -> float:
     """Expected calibration error: the mean distance of probability and share of right ones over equal bins."""
-    bins = [min(BINS - 1, math.floor(probability * BINS)) for probability in probabilities]
+    bins = [bin_of(probability) for probability in probabilities]
     error = 0.0
     for number in range(BINS):
         inside = [index for index, bin in enumerate(bins) if bin == number]
         error += abs(sum(probabilities[index] - right[index] for index in inside))
     return error / len(right)
+
+
+def bin_of(probability: float) -> int:
+    """The number of the bin, from 0, that a probability falls into."""
+    return min(BINS - 1, math.floor(probability * BINS))
 
 
 def _logistic(inputs: Array, right: Array, ridge: Array, start: Array) -> Array:

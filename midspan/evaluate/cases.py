@@ -4,6 +4,7 @@ The draw itself is `data.cases.draw_cases`; here it sees only the test split, wh
 training. Every case carries licence and source, so that the table may be passed on.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from midspan.data.corpus import projects
 from midspan.errors import MidspanError
 from midspan.recipe.schema import FimConfig
 
+CASES_FILE = "cases.parquet"
 SCHEMA = pa.schema([(field.name, pa.string()) for field in fields(Case)])
 
 
@@ -26,7 +28,7 @@ def held_out_cases(corpus: Path, count: int, fim: FimConfig, seed: int) -> list[
     return cases
 
 
-def write_cases(cases: list[Case], path: Path) -> None:
+def write_cases(cases: Sequence[Case], path: Path) -> None:
     """Write the cases in order."""
     pq.write_table(pa.Table.from_pylist([asdict(case) for case in cases], SCHEMA), path, compression="zstd")
 

@@ -38,7 +38,7 @@ class Example:
 def pick_examples(cases: Sequence[Case], predictions: Sequence[Prediction], count: int = 3) -> list[Example]:
     """At most `count` examples, the most confident first."""
     readable = [pair for pair in zip(cases, predictions, strict=True) if _is_readable(*pair)]
-    ranked = sorted(readable, key=lambda pair: (-pair[1].logprob, pair[0].id))
+    ranked = sorted(readable, key=lambda pair: (-pair[1].answer.logprob, pair[0].id))
     picked: list[tuple[Case, Prediction]] = []
     for repeat_kinds in (False, True):
         for case, prediction in ranked:
@@ -50,7 +50,7 @@ def pick_examples(cases: Sequence[Case], predictions: Sequence[Prediction], coun
 
 
 def _is_readable(case: Case, prediction: Prediction) -> bool:
-    text = prediction.suggestion.strip()
+    text = prediction.answer.suggestion.strip()
     return (
         MIN_CHARACTERS <= len(text) <= MAX_CHARACTERS
         and len(text.splitlines()) <= MAX_LINES
@@ -67,8 +67,8 @@ def _example(case: Case, prediction: Prediction) -> Example:
         kind=case.kind,
         licence=case.licence,
         before="".join(case.prefix.splitlines(keepends=True)[-LINES_BEFORE:]),
-        suggestion=prediction.suggestion,
+        suggestion=prediction.answer.suggestion,
         after="".join(case.suffix.splitlines(keepends=True)[:LINES_AFTER]),
         truth=case.middle,
-        logprob=prediction.logprob,
+        logprob=prediction.answer.logprob,
     )

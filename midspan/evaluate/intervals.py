@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+Array = NDArray[np.float64]
 RESAMPLES = 2_000
 
 
@@ -31,12 +33,45 @@ def ratio_interval(
     numerators: Sequence[float], denominators: Sequence[float], projects: Sequence[str], seed: int
 ) -> Interval:
     """Sum of `numerators` over sum of `denominators` (positive, one per case, at least one case)."""
-    names = sorted(set(projects))
-    position = {name: number for number, name in enumerate(names)}
-    index = np.array([position[project] for project in projects])
-    above = np.bincount(index, weights=np.asarray(numerators, dtype=float), minlength=len(names))
-    below = np.bincount(index, weights=np.asarray(denominators, dtype=float), minlength=len(names))
-    value = float(above.sum() / below.sum())
-    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
-    low, high = np.percentile((draws @ above) / (draws @ below), [2.5, 97.5])
+    sums = _Projects(projects, seed)
+    above, below = sums.of(numerators), sums.of(denominators)
+    return _interval(float(above.sum() / below.sum()), (sums.draws @ above) / (sums.draws @ below))
+
+
+def difference_interval(
+    one: tuple[Sequence[float], Sequence[float]],
+    other: tuple[Sequence[float], Sequence[float]],
+    projects: Sequence[str],
+    seed: int,
+) -> Interval:
+    """The ratio of `other` less that of `one`, each (numerators, denominators) over the same cases.
+
+    Paired: both sides are resampled by the same draws, so what makes a project hard for both does not widen it.
+    """
+    sums = _Projects(projects, seed)
+    values, resampled = [], []
+    for numerators, denominators in (one, other):
+        above, below = sums.of(numerators), sums.of(denominators)
+        values.append(float(above.sum() / below.sum()))
+        resampled.append((sums.draws @ above) / (sums.draws @ below))
+    return _interval(values[1] - values[0], resampled[1] - resampled[0])
+
+
+class _Projects:
+    """Sums by project, and `draws`: for each resample how often each project was drawn."""
+
+    def __init__(self, projects: Sequence[str], seed: int) -> None:
+        names = sorted(set(projects))
+        position = {name: number for number, name in enumerate(names)}
+        self._index, self._count = np.array([position[project] for project in projects]), len(names)
+        shares = np.full(len(names), 1 / len(names))
+        self.draws = np.random.default_rng(seed).multinomial(len(names), shares, size=RESAMPLES)
+
+    def of(self, values: Sequence[float]) -> Array:
+        """One sum per project."""
+        return np.bincount(self._index, weights=np.asarray(values, dtype=float), minlength=self._count)
+
+
+def _interval(value: float, resampled: Array) -> Interval:
+    low, high = np.percentile(resampled, [2.5, 97.5])
     return Interval(value, float(low), float(high))

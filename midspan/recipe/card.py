@@ -57,7 +57,7 @@ def _evaluation(run: Path) -> str:
     report = json.loads((run / "eval" / "report.json").read_text(encoding="utf-8"))
     names = [("em", "exact match", ".3f"), ("chrf", "chrF++", ".1f"), ("length_ratio", "length ratio", ".2f")]
     rows = [
-        [row["stage"], str(row["cases"]), *(_with_interval(row, name, form) for name, _, form in names)]
+        [row["system"], str(row["cases"]), *(_with_interval(row, name, form) for name, _, form in names)]
         for row in report["rows"]
     ]
     header = ["model", "cases", *(title for _, title, _ in names)]

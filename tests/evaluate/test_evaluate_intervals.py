@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midspan.evaluate.intervals import mean_interval, ratio_interval
+from midspan.evaluate.intervals import difference_interval, mean_interval, ratio_interval
 
 ROWS = st.lists(st.tuples(st.integers(0, 100), st.sampled_from("abcdefgh")), min_size=1, max_size=60)
 
@@ -55,3 +55,23 @@ def test_a_ratio_is_of_sums():
     interval = ratio_interval([10.0, 0.0], [100.0, 1.0], ["a", "b"], 0)
     assert interval.value == pytest.approx(10 / 101)
     assert (interval.low, interval.high) == (0, pytest.approx(0.1))
+
+
+def test_pairs_cancel_what_makes_a_project_hard():
+    """One side is always a tenth better, in projects that differ by far more."""
+    projects = [str(number) for number in range(20) for _ in range(5)]
+    one = [float(int(project) % 10) for project in projects]
+    other = [value + 0.1 for value in one]
+    ones = [1.0] * len(one)
+    interval = difference_interval((one, ones), (other, ones), projects, 0)
+    assert interval.value == pytest.approx(0.1)
+    assert (interval.low, interval.high) == (pytest.approx(0.1), pytest.approx(0.1))
+
+
+@given(ROWS, st.integers(0, 5))
+def test_a_difference_is_that_of_the_means(rows, seed):
+    values, projects = [float(value) for value, _ in rows], [project for _, project in rows]
+    ones = [1.0] * len(rows)
+    interval = difference_interval((values, ones), (values[::-1], ones), projects, seed)
+    assert interval.value == pytest.approx(0, abs=1e-9)
+    assert interval.low <= 1e-9 and interval.high >= -1e-9

@@ -1,16 +1,19 @@
 import json
+from dataclasses import replace
 
 import pytest
 from case_samples import MIDDLE, case
 
+from midspan.evaluate.answers import Answer
 from midspan.evaluate.examples import pick_examples
 from midspan.evaluate.metrics import score
-from midspan.evaluate.report import grouped_rows, stage_row
+from midspan.evaluate.report import build_report, grouped_rows, system_row
 from midspan.evaluate.run import Prediction
 
 
 def prediction(one, text, logprob=-1.0):
-    return Prediction(one.id, text, "", "end", 100, 60, 12.5, logprob, score(one, text))
+    answer = Answer(text, 0, "", "end", 100, 60, 7, 30, 12.5, logprob, 0.4 if text else 0.0, "the prompt")
+    return Prediction(one.id, answer, score(one, text))
 
 
 CASES = [
@@ -23,8 +26,8 @@ PREDICTIONS = [prediction(one, text) for one, text in zip(CASES, TEXTS, strict=T
 
 
 def test_a_row_holds_every_metric_with_its_interval():
-    row = stage_row("sft", CASES, PREDICTIONS, 0)
-    assert (row["stage"], row["cases"], row["projects"]) == ("sft", 3, 3)
+    row = system_row("sft", CASES, PREDICTIONS, 0)
+    assert (row["system"], row["cases"], row["projects"]) == ("sft", 3, 3)
     assert row["em"] == pytest.approx(1 / 3, abs=1e-4)
     assert row["empty"] == pytest.approx(1 / 3, abs=1e-4)
     truth = len(MIDDLE.strip())
@@ -37,13 +40,37 @@ def test_a_row_holds_every_metric_with_its_interval():
 
 
 def test_validity_is_left_out_where_nothing_can_be_said():
-    assert "valid" not in stage_row("sft", CASES[2:], PREDICTIONS[2:], 0)
+    assert "valid" not in system_row("sft", CASES[2:], PREDICTIONS[2:], 0)
 
 
 def test_groups_part_the_cases():
-    rows = grouped_rows("sft", CASES, PREDICTIONS, 0, lambda one: one.kind)
+    rows = grouped_rows("sft", CASES, PREDICTIONS, 0, lambda one, _: one.kind)
     assert [(row["group"], row["cases"]) for row in rows] == [("line_middle", 2), ("line_start", 1)]
     assert rows[1]["em"] == 1
+
+
+def test_the_report_groups_by_language_kind_length_and_context():
+    report = build_report(CASES, {"one": PREDICTIONS, "two": PREDICTIONS}, 0)
+    assert [row["system"] for row in report["rows"]] == ["one", "two"]
+    assert {row["group"] for row in report["by_length"]} == {"0–20", "61–150"}
+    assert {row["group"] for row in report["by_context"]} == {"1–256"}
+    assert {row["group"] for row in report["by_language"]} == {"python", "text"}
+    json.dumps(report)
+
+
+def test_long_truths_weigh_more_in_what_is_saved():
+    row = system_row("sft", CASES[:2], PREDICTIONS[:2], 0)
+    whole = PREDICTIONS[0].scores.saved_whole * len(MIDDLE)
+    assert row["saved_whole"] == pytest.approx(whole / (len(MIDDLE) + 10), abs=1e-4)
+
+
+def test_reliability_counts_what_was_shown():
+    bins = build_report(CASES, {"one": PREDICTIONS}, 0)["reliability"]["one"]
+    assert bins["suggestions"] == 2
+    assert bins["bins"] == [{"from": 0.4, "count": 2, "confidence": 0.4, "right": 0.5}]
+    assert bins["ece"] == pytest.approx(0.1)
+    unsure = [Prediction(one.case_id, replace(one.answer, confidence=None), one.scores) for one in PREDICTIONS]
+    assert build_report(CASES, {"one": unsure}, 0)["reliability"]["one"] is None
 
 
 def test_a_prediction_survives_json():

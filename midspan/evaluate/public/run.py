@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from midspan.complete.completer import Completer
-from midspan.complete.pipeline import STEPS
 from midspan.complete.request import CompletionRequest
 from midspan.engine.batch import Journal, Record, run_resumable
 from midspan.evaluate.intervals import Interval, mean_interval
 from midspan.evaluate.public.humaneval_infilling import PATH, Problem, check, pass_at_k
+from midspan.evaluate.systems import RAW
 from midspan.recipe.progress import Task
-
-RAW = frozenset(step.name for step in STEPS)
-"""Steps that are skipped where the model's own text is judged; token healing stays, it is part of the prompt."""
 
 
 @dataclass(frozen=True)
