@@ -69,7 +69,8 @@ class _Projects:
 
     def of(self, values: Sequence[float]) -> Array:
         """One sum per project."""
-        return np.bincount(self._index, weights=np.asarray(values, dtype=float), minlength=self._count)
+        sums: Array = np.bincount(self._index, np.asarray(values, dtype=float), self._count)
+        return sums
 
 
 def _interval(value: float, resampled: Array) -> Interval:
