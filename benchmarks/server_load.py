@@ -3,8 +3,9 @@ to do than can be done.
 
 * **overhead**: one typist, a model of the `mini` shape with random weights; the same prompts go, in turn, through
   `midspan serve`, through our engine in this process, and to llama.cpp's own server as token ids.
-* **remote**: 200 typists before `--workers 2` and a stand-in for a remote engine that answers 16 tokens after 100 ms.
-  Overhead is what a request takes beyond these 100 ms. Peer: the same typists at the stand-in itself.
+* **remote**: 200 typists before `--workers 2` and a stand-in for a remote engine that answers 16 pieces of the true
+  text after 100 ms. Overhead is what a request takes beyond these 100 ms. Every request has a seed of its own, so that none
+  is answered from memory. Peer: the same typists at the stand-in itself.
 * **embedded**: 32 typists at one embedded model for a minute, more than it can serve; its process is killed half-way.
   Peer: the same typists at llama.cpp's own server.
 
@@ -43,10 +44,17 @@ from midspan.complete.pipeline import HEALING, NAMES
 from midspan.complete.request import CompletionRequest
 from midspan.engine.open import open_engine
 from midspan.engine.protocol import GenerateRequest
+from midspan.prompt.heal import heal
+from midspan.prompt.tokenizer import Tokenizer
 
 PARTS = ("overhead", "remote", "embedded")
 NEW_TOKENS = 16
 ENGINE_MS = 100.0
+TYPISTS = 200
+SEEDS_EACH = 2**16
+"""The seed of a request says whose it is and how far typed: the stand-in knows the text without reading the prompt."""
+PIECE = 3
+"""Characters in a piece of the stand-in's text: about a token."""
 GAP = 400
 """Characters that a typist replaces; more than are typed in a run."""
 PATIENCE = 5.0
@@ -71,10 +79,10 @@ def main() -> int:
     parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--seconds", type=float, default=60.0, help="length of each part under load")
     parser.add_argument("--pause", type=float, default=2.0, help="mean seconds between a typist's requests, remote")
-    parser.add_argument("--stand-in", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--stand-in", metavar="TOKENIZER", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.stand_in:
-        return asyncio.run(stand_in())
+        return asyncio.run(stand_in(arguments.stand_in))
     return guarded(lambda: measure(arguments.parts, arguments.seconds, arguments.pause))
 
 
@@ -156,6 +164,17 @@ class Typist:
             "max_new_tokens": NEW_TOKENS,
         }
 
+    def seeded(self) -> dict:
+        """The next request, with a seed that no other has."""
+        return self.body() | {"seed": self.number * SEEDS_EACH + self.typed}
+
+    def pieces(self, typed: int, tokenizer: Tokenizer) -> list[str]:
+        """What a model that knows the file writes where `typed` characters are typed: first of all what healing cut."""
+        caret = self.at + typed
+        _, healed = heal(self.text[:caret], tokenizer)
+        starts = range(caret + PIECE, caret + NEW_TOKENS * PIECE, PIECE)
+        return [healed + self.text[caret : caret + PIECE], *(self.text[start : start + PIECE] for start in starts)]
+
 
 # ---- servers
 
@@ -190,15 +209,18 @@ def llama_server(model: Path, slots: int) -> list[str]:
     return [sys.executable, "-c", LLAMA_SERVER, str(model), str(1_536 * slots), str(slots)]
 
 
-async def stand_in() -> int:
-    """An OpenAI-compatible server without a model: every answer is 16 tokens, after ENGINE_MS."""
-    choice = {"index": 0, "text": " x", "finish_reason": None, "logprobs": {"token_logprobs": [-0.5]}}
-    tokens = [{"choices": [choice]}] * (NEW_TOKENS - 1) + [{"choices": [choice | {"finish_reason": "length"}]}]
-    usage = {"choices": [], "usage": {"prompt_tokens": 1_000, "completion_tokens": NEW_TOKENS}}
-    events = (
-        b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in [*tokens, usage]) + b"data: [DONE]\n\n"
-    )
+async def stand_in(tokenizer_file: Path) -> int:
+    """An OpenAI-compatible server without a model: every answer is 16 pieces of the true text, after ENGINE_MS."""
+    tokenizer, crew = Tokenizer.load(tokenizer_file), Typist.crew(TYPISTS)
     models = json.dumps({"object": "list", "data": [{"id": "stand-in", "max_model_len": 1_536}]}).encode()
+    usage = {"choices": [], "usage": {"prompt_tokens": 1_000, "completion_tokens": NEW_TOKENS}}
+
+    def events(seed: int) -> bytes:
+        pieces = crew[seed // SEEDS_EACH].pieces(seed % SEEDS_EACH, tokenizer)
+        choices = [{"index": 0, "text": piece, "logprobs": {"token_logprobs": [-0.5]}} for piece in pieces]
+        choices[-1]["finish_reason"] = "length"
+        lines = [*(json.dumps({"choices": [choice]}) for choice in choices), json.dumps(usage), "[DONE]"]
+        return "".join(f"data: {line}\n\n" for line in lines).encode()
 
     def answer(content: bytes, kind: str) -> bytes:
         return f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(content)}\r\n\r\n".encode() + content
@@ -211,9 +233,10 @@ async def stand_in() -> int:
                 if length is None:
                     writer.write(answer(models, "application/json"))
                     continue
-                await reader.readexactly(int(length[1]))
+                seed = re.search(rb'"seed": ?(\d+)', await reader.readexactly(int(length[1])))
+                content = events(int(seed[1]) if seed else 0)
                 await asyncio.sleep(ENGINE_MS / 1000)
-                writer.write(answer(events, "text/event-stream"))
+                writer.write(answer(content, "text/event-stream"))
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=500)
@@ -284,13 +307,13 @@ class Load:
 async def type_on(
     port: int,
     path: str,
-    count: int,
+    crew: list[Typist],
     seconds: float,
     pause: float,
     timeout_ms: int | None,
     bodies: Callable[[Typist], dict] = Typist.body,
 ) -> Load:
-    """`count` typists ask for `seconds`."""
+    """The typists ask for `seconds`, each on from where it is."""
     load, end = Load(), time.perf_counter() + seconds
 
     async def one(typist: Typist) -> None:
@@ -306,7 +329,7 @@ async def type_on(
                 load.answered_at.append(time.perf_counter())
             await asyncio.sleep(pauses.expovariate(1 / pause))
 
-    tasks = [asyncio.create_task(one(typist)) for typist in Typist.crew(count)]
+    tasks = [asyncio.create_task(one(typist)) for typist in crew]
     done, waiting = await asyncio.wait(tasks, timeout=seconds + PATIENCE)
     for task in done:
         task.result()
@@ -316,27 +339,28 @@ async def type_on(
     return load
 
 
-def remote(model: Path, seconds: float, pause: float, count: int = 200) -> None:
+def remote(model: Path, seconds: float, pause: float, count: int = TYPISTS) -> None:
     """Typists before two workers and the stand-in; and at the stand-in itself."""
+    crew, path = Typist.crew(count), "/v1/midspan/completions"
     with tempfile.TemporaryDirectory() as folder:
-        stand = running([sys.executable, __file__, "--stand-in"], Path(folder) / "stand-in")
+        stand = running([sys.executable, __file__, "--stand-in", str(tokenizer_of(model))], Path(folder) / "stand-in")
         with stand as (_, engine_port):
             options = ["--tokenizer", tokenizer_of(model), "--workers", 2, "--log-level", "warning"]
             ours = running(midspan(f"http://127.0.0.1:{engine_port}", *options), Path(folder) / "ours")
             with ours as (process, port):
-                warm = asyncio.run(type_on(port, "/v1/midspan/completions", count, 10, pause, None))
+                warm = asyncio.run(type_on(port, path, crew, 10, pause, None, Typist.seeded))
                 begun = processor_seconds(process)
-                load = asyncio.run(type_on(port, "/v1/midspan/completions", count, seconds, pause, None))
+                load = asyncio.run(type_on(port, path, crew, seconds, pause, None, Typist.seeded))
                 spent = processor_seconds(process) - begun
             peer = asyncio.run(
                 type_on(
                     engine_port,
                     "/v1/completions",
-                    count,
+                    crew,
                     seconds / 3,
                     pause,
                     None,
-                    lambda t: {"prompt": [t.number] * 1000},
+                    lambda typist: {"prompt": [0] * 1_000, "seed": typist.seeded()["seed"]},
                 )
             )
             assert warm.statuses[200]
@@ -366,7 +390,7 @@ def embedded(model: Path, seconds: float, count: int = 32, slots: int = 2, timeo
                 extra = {"n_predict": NEW_TOKENS, "temperature": 0}
                 return {"input_prefix": body["prefix"], "input_suffix": body["suffix"]} | extra
 
-            peer = asyncio.run(type_on(their_port, "/infill", count, seconds / 2, 0.5, None, infill))
+            peer = asyncio.run(type_on(their_port, "/infill", Typist.crew(count), seconds / 2, 0.5, None, infill))
     back = next((at - killed for at in load.answered_at if at > killed), float("nan"))
     requests = [line for line in lines if line.get("message") == "request"]
     late = sum(line.get("generated_tokens", 0) > 0 and line["queue_ms"] > timeout_ms for line in requests)
@@ -393,7 +417,7 @@ async def with_kill(
     process: psutil.Process, port: int, count: int, seconds: float, timeout_ms: int
 ) -> tuple[Load, float, list[float]]:
     """The load, when the engine's process was killed in its middle, and the server's memory at five moments."""
-    typing = asyncio.create_task(type_on(port, "/v1/midspan/completions", count, seconds, 0.5, timeout_ms))
+    typing = asyncio.create_task(type_on(port, "/v1/midspan/completions", Typist.crew(count), seconds, 0.5, timeout_ms))
     memory, killed = [], 0.0
     for part in range(5):
         await asyncio.sleep(seconds / 5 if part else seconds / 10)
