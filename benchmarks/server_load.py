@@ -4,8 +4,8 @@ to do than can be done.
 * **overhead**: one typist, a model of the `mini` shape with random weights; the same prompts go, in turn, through
   `midspan serve`, through our engine in this process, and to llama.cpp's own server as token ids.
 * **remote**: 200 typists before `--workers 2` and a stand-in for a remote engine that answers 16 pieces of the true
-  text after 100 ms. Overhead is what a request takes beyond these 100 ms. Every request has a seed of its own, so that none
-  is answered from memory. Peer: the same typists at the stand-in itself.
+  text after 100 ms. Overhead is what a request takes beyond these 100 ms. Every request has a seed of its own, so
+  that none is answered from memory. Peer: the same typists at the stand-in itself.
 * **embedded**: 32 typists at one embedded model for a minute, more than it can serve; its process is killed half-way.
   Peer: the same typists at llama.cpp's own server.
 

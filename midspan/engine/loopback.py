@@ -1,8 +1,9 @@
-"""As much of an HTTP client as talking to our own child over loopback takes.
+"""As much of an HTTP client as talking to an inference server without TLS takes.
 
-An answer comes in an event per token, and what reading it costs is taken from the cores that llama.cpp computes with:
-see docs/benchmarks.md, "Keystroke to suggestion". A connection serves one request, since llama.cpp may close an old one
-just as the next is written to it, and is cut, not closed, when it is done with: llama.cpp then sees it at once.
+An answer comes in an event per token, and what reading it costs is taken from the cores that serve: see
+docs/benchmarks.md, "Keystroke to suggestion". A connection to our own child serves one request, since llama.cpp may
+close an old one just as the next is written to it, and is cut, not closed, when it is done with: llama.cpp then sees it
+at once. `midspan.engine.connections` keeps those to other servers open.
 """
 
 import asyncio
@@ -15,31 +16,56 @@ LONGEST_LINE = 1 << 20
 
 
 class Broken(Exception):
-    """The connection cannot be made or broke before the answer was whole."""
+    """The connection cannot be made or broke before the answer was whole; `str` says how, never what was sent."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Answer:
-    """The head of an answer; `parts` and `whole` read its body, once."""
+    """The head of an answer; `parts` and `whole` read its body, once.
+
+    `read` says whether the connection holds nothing of it any more. Reading waits `seconds` for each part, None for
+    ever.
+    """
 
     status: int
     headers: dict[bytes, bytes]
     reader: asyncio.StreamReader
+    seconds: float | None = None
+    read: bool = False
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives. Raises Broken."""
         try:
-            if self.headers.get(b"transfer-encoding", b"").lower() != b"chunked":
-                yield await self.reader.readexactly(int(self.headers.get(b"content-length", 0)))
-                return
-            while size := int(await self.reader.readline(), 16):
-                yield (await self.reader.readexactly(size + 2))[:-2]
+            if self.headers.get(b"transfer-encoding", b"").lower() == b"chunked":
+                while part := await self._chunk():
+                    yield part
+                self.read = True
+            elif (length := self.headers.get(b"content-length")) is not None:
+                async with asyncio.timeout(self.seconds):
+                    part = await self.reader.readexactly(int(length))
+                self.read = True
+                yield part
+            else:
+                while not self.reader.at_eof():
+                    async with asyncio.timeout(self.seconds):
+                        part = await self.reader.read(LONGEST_LINE)
+                    yield part
         except (OSError, EOFError, ValueError) as error:
-            raise Broken from error
+            raise Broken(type(error).__name__) from error
 
     async def whole(self) -> bytes:
         """The whole body. Raises Broken."""
         return b"".join([part async for part in self.parts()])
+
+    async def _chunk(self) -> bytes:
+        """The next chunk, empty at the end."""
+        async with asyncio.timeout(self.seconds):
+            size = int((await self.reader.readline()).partition(b";")[0], 16)
+            if size:
+                return (await self.reader.readexactly(size + 2))[:-2]
+            while (await self.reader.readline()).strip():
+                pass  # trailers
+            return b""
 
 
 @asynccontextmanager
@@ -49,26 +75,31 @@ async def exchange(address: str, path: str, key: str, content: bytes | None = No
     The connection is cut when the block is left. Raises Broken.
     """
     host = urlsplit(address)
-    head = f"{'GET' if content is None else 'POST'} {path} HTTP/1.1\r\nHost: {host.netloc}\r\nConnection: close\r\n"
-    head += (
-        f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {len(content or b'')}\r\n"
-    )
     try:
         reader, writer = await asyncio.open_connection(host.hostname, host.port, limit=LONGEST_LINE)
     except OSError as error:
-        raise Broken from error
+        raise Broken(type(error).__name__) from error
     try:
-        writer.write(head.encode() + b"\r\n" + (content or b""))
-        yield await _answer(reader)
+        writer.write(message(host.netloc, path, f"Connection: close\r\nAuthorization: Bearer {key}\r\n", content))
+        yield await read_answer(reader)
     finally:
         writer.transport.abort()
 
 
-async def _answer(reader: asyncio.StreamReader) -> Answer:
+def message(host: str, path: str, fields: str, content: bytes | None) -> bytes:
+    """A request with the header `fields`, each with its line end: a POST of the JSON `content`, or a GET."""
+    head = f"{'GET' if content is None else 'POST'} {path} HTTP/1.1\r\nHost: {host}\r\n{fields}"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(content or b'')}\r\n\r\n"
+    return head.encode() + (content or b"")
+
+
+async def read_answer(reader: asyncio.StreamReader, seconds: float | None = None) -> Answer:
+    """The head of an answer, waited for `seconds`. Raises Broken."""
     try:
-        first, *lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+        async with asyncio.timeout(seconds):
+            first, *lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
         fields = (line.partition(b":") for line in lines if line)
         headers = {name.strip().lower(): value.strip() for name, _, value in fields}
-        return Answer(int(first.split()[1]), headers, reader)
+        return Answer(int(first.split()[1]), headers, reader, seconds)
     except (OSError, EOFError, asyncio.LimitOverrunError, ValueError, IndexError) as error:
-        raise Broken from error
+        raise Broken(type(error).__name__) from error

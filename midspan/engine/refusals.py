@@ -1,9 +1,8 @@
 """A server's refusal as an error for the user."""
 
 import json
+from http import HTTPStatus
 from typing import Any
-
-import httpx
 
 from midspan.engine.protocol import EngineError
 from midspan.errors import MidspanError
@@ -15,9 +14,9 @@ def refusal(status: int, content: bytes) -> MidspanError:
         message = server_message(json.loads(content))
     except ValueError:
         message = f"status {status}"
-    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return MidspanError(f"the server refuses the key: {message}", "set MIDSPAN_ENGINE_KEY to the server's API key")
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
         return EngineError(f"the server failed: {message}", "send the request again")
     return MidspanError(f"the server refuses the request: {message}", "check that it serves this model")
 

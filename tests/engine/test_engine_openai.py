@@ -58,7 +58,7 @@ def test_learnt_completions_come_back(taught_gguf, prompt_as):
             assert (result.text, result.stop_reason) == (lesson.middle, "end"), name
             assert result.logprobs and all(value <= 0 for value in result.logprobs)
             assert result.completion_tokens > 0
-        body = engine._body(GenerateRequest([1], 1))
+        body = engine.body(GenerateRequest([1], 1))
         stops = {engine.tokenizer.token_bytes(id).decode() for id in body["stop_token_ids"]}
         assert stops == set(FORMATS["mellum"].ends)
 
