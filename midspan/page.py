@@ -6,6 +6,7 @@ All text is escaped, and a page's own policy allows no script and no style sheet
 import base64
 import hashlib
 import html
+from collections.abc import Sequence
 
 COLOURS = """
 :root { color-scheme: light dark; --ink: #1c2024; --dim: #667079; --line: #d9dde1; --paper: #fff; --code: #f6f7f9;
@@ -24,9 +25,37 @@ pre { margin: 0; padding: .6rem .8rem; background: var(--code); overflow-x: auto
 """Style that every page starts with: light and dark, by the reader's preference."""
 
 
+REPORT = (
+    COLOURS
+    + """
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 0 0 .3rem; }
+nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }
+a { color: var(--mark); text-decoration: none; }
+a:hover { text-decoration: underline; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 1rem 2rem; }
+figure { margin: 0; min-width: 0; }
+svg { display: block; width: 100%; max-width: 42rem; height: auto; }
+svg * { stroke-linejoin: round; stroke-linecap: butt; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+th { text-align: left; font-weight: 600; color: var(--dim); }
+th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.name { overflow-wrap: anywhere; min-width: 11rem; }
+"""
+)
+"""Style of a report: sections, plots side by side, tables."""
+
+
 def plain(text: str) -> str:
     """One line as HTML; control characters, which could hide or reorder text, as their names."""
     return html.escape("".join(map(_visible, text)))
+
+
+def visible(text: str) -> str:
+    """Text of several lines for a script to show, control characters as their names."""
+    return "".join(character if character == "\n" else _visible(character) for character in text)
 
 
 def source_hash(content: str) -> str:
@@ -42,6 +71,22 @@ def head(title: str, style: str, policy: str) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{plain(title)}</title>\n'
         f"<style>{style}</style></head>"
     )
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table that scrolls where the page is too narrow; columns of numbers are set as such."""
+    numeric = [bool(rows) and all(_is_number(row[place]) for row in rows) for place in range(len(titles))]
+
+    def cells(tag: str, row: Sequence[str]) -> str:
+        kinds = ["n" if is_number else "name" if not place else "" for place, is_number in enumerate(numeric)]
+        return "".join(f'<{tag} class="{kind}">{plain(cell)}</{tag}>' for kind, cell in zip(kinds, row, strict=True))
+
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    return f'<div class="scroll"><table><tr>{cells("th", titles)}</tr>{body}</table></div>'
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell.lstrip("+-")[:1].isdigit()
 
 
 def _visible(character: str) -> str:

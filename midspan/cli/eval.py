@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from midspan.cli import eval_run
+from midspan.cli import eval_compare, eval_run
 from midspan.cli.models import choose_model
 from midspan.cli.options import DEFAULT_RUNS, FamilyOption, JsonOption, ModelOption, RunsOption, TokenizerOption
 from midspan.cli.stage_group import stage_group
@@ -43,6 +43,8 @@ def register(app: typer.Typer) -> None:
     """Add the group to `app`."""
     group = stage_group("eval")
     group.command("run")(eval_run.run)
+    group.command("compare")(eval_compare.compare)
+    group.command("ablate")(eval_compare.ablate)
     group.command("humaneval-infilling")(_humaneval_infilling)
     app.add_typer(group, name="eval", rich_help_panel="Build")
 

@@ -12,11 +12,15 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-INK, DIM, LINE, MARK, OTHER = "#010101", "#020202", "#030303", "#040404", "#050505"
+INK, DIM, LINE, MARK, OTHER, GOOD, BAD = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606", "#070707"
 """Stand-ins, in the order of `_VARIABLES`, for colours that the page defines."""
-_VARIABLES = {INK: "--ink", DIM: "--dim", LINE: "--line", MARK: "--mark", OTHER: "--other"}
+_VARIABLES = {INK: "--ink", DIM: "--dim", LINE: "--line", MARK: "--mark", OTHER: "--other"} | {
+    GOOD: "--good",
+    BAD: "--bad",
+}
 _SETTINGS: Any = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "svg.hashsalt": "midspan",
     "font.family": "DejaVu Sans",
     "font.size": 10.0,
@@ -65,6 +69,61 @@ def histogram(bins: Sequence[tuple[str, int]], alone: str) -> str:
         axes.grid(axis="y", color=LINE, linewidth=0.6)
         axes.set_axisbelow(True)
         return _svg(figure, alone)
+
+
+Range = tuple[float, float, float]
+"""A value and the ends of its interval."""
+
+
+def ranges(groups: Sequence[str], series: Sequence[tuple[str, Sequence[Range | None]]], alone: str) -> str:
+    """Dots with their intervals from the top: in each group one for each (name, ranges) of `series`, and a legend."""
+    with matplotlib.rc_context(_SETTINGS):
+        figure, axes = _empty(len(groups) * (0.6 + 0.55 * len(series)) + 2)
+        for number, (name, values) in enumerate(series):
+            known = [(place, each) for place, each in enumerate(values) if each is not None]
+            heights = [place + 0.7 * ((number + 0.5) / len(series) - 0.5) for place, _ in known]
+            colour, marker = _looks(number)
+            axes.hlines(heights, [low for _, (_, low, _) in known], [high for _, (_, _, high) in known], color=colour)
+            middles = [value for _, (value, _, _) in known]
+            axes.plot(middles, heights, linestyle="none", marker=marker, markersize=5, color=colour, label=name)
+        axes.set_yticks(range(len(groups)), list(groups))
+        axes.set_ylim(len(groups) - 0.5, -0.5)
+        axes.set_xlim(left=0)
+        axes.tick_params(axis="x", labelsize=8)
+        axes.grid(axis="x", color=LINE, linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.04), frameon=False, fontsize=9, ncols=3)
+        return _svg(figure, alone)
+
+
+def curves(
+    series: Sequence[tuple[str, Sequence[float], Sequence[float]]],
+    labels: tuple[str, str],
+    alone: str,
+    *,
+    diagonal: bool = False,
+) -> str:
+    """Lines through (name, x, y) of each of `series`, y from 0 to 1; `diagonal` draws where both are the same."""
+    with matplotlib.rc_context(_SETTINGS):
+        figure, axes = _empty(10)
+        if diagonal:
+            axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
+        for number, (name, x, y) in enumerate(series):
+            colour, marker = _looks(number)
+            axes.plot(x, y, color=colour, marker=marker if diagonal else None, markersize=4, linewidth=1.4, label=name)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlim(left=0)
+        axes.set_xlabel(labels[0], color=DIM, fontsize=9)
+        axes.set_ylabel(labels[1], color=DIM, fontsize=9)
+        axes.tick_params(labelsize=8)
+        axes.grid(color=LINE, linewidth=0.6)
+        axes.legend(loc="lower right", frameon=False, fontsize=9)
+        return _svg(figure, alone)
+
+
+def _looks(number: int) -> tuple[str, str]:
+    """Colour and mark of the series with this number: no two of the first twenty are the same."""
+    return (MARK, OTHER, GOOD, BAD, DIM)[number % 5], "osD^"[number % 4]
 
 
 def _empty(rows: float) -> tuple[Figure, Axes]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from midspan.data.charts import bars, histogram, paired_bars
 from midspan.data.corpus import SPLITS
-from midspan.page import COLOURS, head, plain, source_hash
+from midspan.page import REPORT, head, plain, source_hash, table
 
 SHOWN = 12
 """Groups of one plot; the rest is summed up in one more."""
@@ -27,27 +27,12 @@ STATIONS = {
     "unique": "no duplicates: the corpus",
 }
 _STYLE = (
-    COLOURS
+    REPORT
     + """
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; }
-h3 { font-size: 1rem; margin: 0 0 .3rem; }
-nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }
-a { color: var(--mark); text-decoration: none; }
-a:hover { text-decoration: underline; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; margin: 1rem 0; }
 .tiles div { border: 1px solid var(--line); border-radius: 8px; padding: .6rem .8rem; }
 .tiles b { display: block; font-size: 1.35rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 .tiles span { color: var(--dim); font-size: .9rem; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 1rem 2rem; }
-figure { margin: 0; min-width: 0; }
-svg { display: block; width: 100%; max-width: 42rem; height: auto; }
-svg * { stroke-linejoin: round; stroke-linecap: butt; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th { text-align: left; font-weight: 600; color: var(--dim); }
-th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.name { overflow-wrap: anywhere; min-width: 11rem; }
 details { border: 1px solid var(--line); border-radius: 8px; margin: .4rem 0; overflow: hidden; }
 summary { cursor: pointer; padding: .45rem .8rem; }
 summary span { color: var(--dim); float: right; font-variant-numeric: tabular-nums; }
@@ -132,7 +117,7 @@ def _contents(report: Mapping[str, Any]) -> str:
             [(_power(size), count) for size, count in _by_number(report["sizes"])], "Files by size, powers of two"
         ),
     }
-    splits = _table(
+    splits = table(
         ["split", "projects", "files", "text"],
         [
             [name, f"{split['projects']:,}", f"{split['files']:,}", _size(split["bytes"])]
@@ -152,14 +137,14 @@ def _mix(report: Mapping[str, Any]) -> str:
         for name, g in ranked[:SHOWN]
     ]
     plot = paired_bars(rows, ("in the corpus", "in an epoch"), "Share of each language in the corpus and in an epoch")
-    table = _table(
+    numbers = table(
         ["language", "corpus", "epoch", "times"],
         [
             [name, _size(g["bytes"]), _size(g["shown"]), f"{g['shown'] / max(1, g['bytes']):.2f}"]
             for name, g in ranked[: 2 * SHOWN]
         ],
     )
-    return _side_by_side({"Shares of the training split": plot, "Bytes": table})
+    return _side_by_side({"Shares of the training split": plot, "Bytes": numbers})
 
 
 def _dropped(report: Mapping[str, Any]) -> str:
@@ -198,12 +183,12 @@ def _duplicates(report: Mapping[str, Any]) -> str:
     plot = histogram(
         [(f"{size}–{2 * size - 1}" if size > 1 else "1", count) for size, count in sizes], "Clusters by number of files"
     )
-    largest = _table(
+    largest = table(
         ["kept", "files", "projects", "text"],
         [[c["best"], f"{c['files']:,}", f"{c['projects']:,}", _size(c["bytes"])] for c in found["largest"]],
     )
     kinships = report["related_projects"]
-    related = _table(
+    related = table(
         ["project", "shares files with", "shared", "of"],
         [[k["project"], k["other"], f"{k['shared']:,}", f"{k['files']:,}"] for k in kinships[:PROJECTS]],
     )
@@ -229,7 +214,7 @@ def _projects(report: Mapping[str, Any]) -> str:
         for name, p in ranked[:PROJECTS]
     ]
     more = f"<p>The {PROJECTS} largest of {len(ranked):,}.</p>" if len(ranked) > PROJECTS else ""
-    return more + _table(["project", "revision", "split", "files", "text", "licences"], rows)
+    return more + table(["project", "revision", "split", "files", "text", "licences"], rows)
 
 
 def _lineage(report: Mapping[str, Any]) -> str:
@@ -241,7 +226,7 @@ def _lineage(report: Mapping[str, Any]) -> str:
     return (
         f"<details><summary>Settings</summary><pre>{_settings(lineage['settings'])}</pre></details>"
         f"<details><summary>Sources<span>{len(rows):,}</span></summary>"
-        f"{_table(['source', 'projects', 'files', 'revisions', 'contents (SHA-256)'], rows)}</details>"
+        f"{table(['source', 'projects', 'files', 'revisions', 'contents (SHA-256)'], rows)}</details>"
     )
 
 
@@ -290,17 +275,6 @@ def _by_number(counts: Mapping[Any, int]) -> list[tuple[int, int]]:
 def _side_by_side(figures: Mapping[str, str]) -> str:
     shown = "".join(f"<figure><h3>{name}</h3>{content}</figure>" for name, content in figures.items())
     return f'<div class="pair">{shown}</div>'
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    numeric = [bool(rows) and all(row[place][:1].isdigit() for row in rows) for place in range(len(titles))]
-
-    def cells(tag: str, row: Sequence[str]) -> str:
-        kinds = ["n" if is_number else "name" if not place else "" for place, is_number in enumerate(numeric)]
-        return "".join(f'<{tag} class="{kind}">{plain(cell)}</{tag}>' for kind, cell in zip(kinds, row, strict=True))
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><tr>{cells("th", titles)}</tr>{body}</table></div>'
 
 
 def _words(name: str) -> str:

@@ -7,6 +7,7 @@ is too narrow, with one project it is a point. Cost: resamples x projects number
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,13 +65,16 @@ class _Projects:
         names = sorted(set(projects))
         position = {name: number for number, name in enumerate(names)}
         self._index, self._count = np.array([position[project] for project in projects]), len(names)
-        shares = np.full(len(names), 1 / len(names))
-        self.draws = np.random.default_rng(seed).multinomial(len(names), shares, size=RESAMPLES)
+        self.draws = _draws(len(names), seed)
 
     def of(self, values: Sequence[float]) -> Array:
         """One sum per project."""
-        sums: Array = np.bincount(self._index, np.asarray(values, dtype=float), self._count)
-        return sums
+        return np.bincount(self._index, np.asarray(values, dtype=float), self._count).astype(np.float64)
+
+
+@lru_cache(maxsize=32)
+def _draws(count: int, seed: int) -> Array:
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(np.float64)
 
 
 def _interval(value: float, resampled: Array) -> Interval:

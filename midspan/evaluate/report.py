@@ -19,7 +19,9 @@ GROUPS: Mapping[str, Callable[[Case, Prediction], str]] = {
     "by_language": lambda case, _: case.language,
     "by_kind": lambda case, _: case.kind,
     "by_length": lambda case, _: _between(len(case.middle), LENGTHS),
-    "by_context": lambda _, prediction: _between(prediction.answer.context_tokens, CONTEXTS),
+    "by_context": lambda _, prediction: (
+        _between(prediction.answer.context_tokens, CONTEXTS) if prediction.answer.prompt_tokens else ""
+    ),
 }
 
 
@@ -81,10 +83,11 @@ def grouped_rows(
     seed: int,
     group: Callable[[Case, Prediction], str],
 ) -> list[Row]:
-    """A row per value of `group`, sorted, each with the value under `group`."""
+    """A row per value of `group`, sorted, each with the value under `group`; cases in the group "" are left out."""
     members: dict[str, list[int]] = {}
     for index, (case, prediction) in enumerate(zip(cases, predictions, strict=True)):
-        members.setdefault(group(case, prediction), []).append(index)
+        if value := group(case, prediction):
+            members.setdefault(value, []).append(index)
     return [
         {"group": value}
         | system_row(system, [cases[index] for index in chosen], [predictions[index] for index in chosen], seed)

@@ -20,6 +20,7 @@ from midspan.data.cases import Case
 from midspan.errors import MidspanError
 from midspan.evaluate.cases import CASES_FILE, read_cases, write_cases
 from midspan.evaluate.report import build_report
+from midspan.evaluate.report_page import write_page
 from midspan.evaluate.run import Prediction
 
 PREDICTIONS_FILE, REPORT_FILE, PAGE_FILE = "predictions.parquet", "report.json", "report.html"
@@ -48,6 +49,8 @@ def write_results(
     ]
     pq.write_table(pa.Table.from_pylist(rows), folder / PREDICTIONS_FILE, compression="zstd")
     (folder / REPORT_FILE).write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    title = " ".join(["Results", *([str(about["cases"])] if "cases" in about else [])])
+    write_page(folder / PAGE_FILE, title, cases, systems, seed, report=report)
     return report
 
 
