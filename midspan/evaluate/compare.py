@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from midspan.data.cases import Case
-from midspan.evaluate.figures import FIGURES, Figure, Share
+from midspan.evaluate.figures import FIGURES, Figure
 from midspan.evaluate.intervals import Interval, difference_interval
 from midspan.evaluate.run import Prediction
 
+Sums = tuple[float, float]
+"""What a case adds to the numerator and to the denominator of a figure."""
 Verdict = Literal["better", "worse", "differs", ""]
 """Of the other against the one; empty if the interval holds 0."""
 
@@ -72,12 +74,16 @@ def tally(pairs: Sequence[Pair]) -> Mapping[str, int]:
     return {"worse": worse, "same": len(changes) - worse - better, "better": better}
 
 
-def _difference(figure: Figure, known: Sequence[tuple[str, Share, Share]], seed: int) -> Difference:
-    projects, *sides = zip(*known, strict=True)
-    sums = [tuple(zip(*side, strict=True)) for side in sides]
-    change = difference_interval(sums[0], sums[1], projects, seed)
-    one, other = (sum(above) / sum(below) for above, below in sums)
+def _difference(figure: Figure, known: Sequence[tuple[str, Sums, Sums]], seed: int) -> Difference:
+    projects = [project for project, _, _ in known]
+    first, second = _sides([left for _, left, _ in known]), _sides([right for _, _, right in known])
+    change = difference_interval(first, second, projects, seed)
+    one, other = (sum(above) / sum(below) for above, below in (first, second))
     return Difference(figure, one, other, change, _verdict(figure, change))
+
+
+def _sides(shares: Sequence[Sums]) -> tuple[list[float], list[float]]:
+    return [above for above, _ in shares], [below for _, below in shares]
 
 
 def _verdict(figure: Figure, change: Interval) -> Verdict:
