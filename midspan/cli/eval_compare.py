@@ -20,6 +20,7 @@ from midspan.cli.eval_run import (
     LimitOption,
     MaxNewTokensOption,
     OutOption,
+    PromptTokensOption,
     WorkersOption,
 )
 from midspan.cli.options import DEFAULT_RUNS, EngineOption, FamilyOption, JsonOption, RunsOption, TokenizerOption
@@ -85,6 +86,7 @@ def ablate(
     raw: Annotated[bool, typer.Option("--raw", help="The model's text as it comes, in every row.")] = False,
     limit: LimitOption = None,
     max_new_tokens: MaxNewTokensOption = 128,
+    prompt_tokens: PromptTokensOption = None,
     workers: WorkersOption = WORKERS,
     out: OutOption = None,
     tokenizer: TokenizerOption = None,
@@ -110,7 +112,11 @@ def ablate(
     asked = Model(model, runs, workers, tokenizer, family, engine_name(engine))
     parts = [each for each in PARTS if not part or each in part]
     with tempfile.TemporaryDirectory() as work:
-        found = asyncio.run(run_ablation(asked, Way(max_new_tokens, raw), parts, chosen, Path(work), Progress()))
+        found = asyncio.run(
+            run_ablation(
+                asked, Way(max_new_tokens, raw, prompt_tokens=prompt_tokens), parts, chosen, Path(work), Progress()
+            )
+        )
     about = {"cases": chosen.name, "model": model, "raw": raw, "left_out": dict(found.left_out)}
     folder = out or DEFAULT_RESULTS / f"{chosen.name}-ablation"
     report = publish_results(folder, chosen.cases, found.systems, SEED, about)

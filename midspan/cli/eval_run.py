@@ -25,6 +25,9 @@ CasesOption = Annotated[
 ]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Only so many cases, evenly chosen.")]
 MaxNewTokensOption = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Longest suggestion.")]
+PromptTokensOption = Annotated[
+    int | None, typer.Option("--prompt-tokens", min=64, help="Longest prompt. Default: what the model was made for.")
+]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Cases asked at the same time.")]
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Where the results go. Default: evals/ and the cases' name.")
@@ -56,6 +59,7 @@ def run(
     ] = False,
     limit: LimitOption = None,
     max_new_tokens: MaxNewTokensOption = 128,
+    prompt_tokens: PromptTokensOption = None,
     workers: WorkersOption = WORKERS,
     out: OutOption = None,
     tokenizer: TokenizerOption = None,
@@ -78,7 +82,7 @@ def run(
     if not model and not baseline:
         raise MidspanError("there is nothing to evaluate", "name a --model or a --baseline")
     chosen = case_set(cases, runs).limited(limit)
-    way = Way(max_new_tokens, raw)
+    way = Way(max_new_tokens, raw, prompt_tokens=prompt_tokens)
     systems: dict[str, list[Prediction]] = {}
     seconds: dict[str, float] = {}
     progress = Progress()
@@ -95,6 +99,7 @@ def run(
         "cases": chosen.name,
         "raw": raw,
         "max_new_tokens": max_new_tokens,
+        "prompt_tokens": prompt_tokens,
         "workers": workers,
         "seconds": seconds,
     }

@@ -24,12 +24,20 @@ RAW = frozenset(step.name for step in STEPS)
 
 @dataclass(frozen=True)
 class Way:
-    """How a model is asked. `skip` names steps that are left out; `prompt` are its own prompt settings if None."""
+    """How a model is asked. `skip` names steps that are left out; `prompt` are its own prompt settings if None, of
+    which `prompt_tokens` changes the size, so that models can be held against each other on equal terms.
+    """
 
     max_new_tokens: int = 128
     raw: bool = False
     skip: frozenset[str] = frozenset()
     prompt: PromptConfig | None = None
+    prompt_tokens: int | None = None
+
+    def config(self, engine: Engine) -> PromptConfig:
+        """The prompt settings for an engine."""
+        config = self.prompt or engine.prompt_config
+        return config if self.prompt_tokens is None else config.model_copy(update={"max_tokens": self.prompt_tokens})
 
 
 class ModelSystem:
@@ -38,7 +46,7 @@ class ModelSystem:
     def __init__(self, name: str, engine: Engine, digest: str, way: Way) -> None:
         self.name, self._way = name, way
         skip = RAW | way.skip if way.raw else way.skip
-        self._completer = Completer(engine, way.prompt, skip=skip, pin=False)
+        self._completer = Completer(engine, way.config(engine), skip=skip, pin=False)
         calibration = engine.calibration
         self.identity: dict[str, Any] = {
             "midspan": __version__,

@@ -195,7 +195,8 @@ def _build(
     step = step_lines(limit)
     caret_line = fit_tail(tokenizer, kept[kept.rfind("\n") + 1 :], room, step)
     free = room - len(caret_line.ids)
-    below = fit_head(tokenizer, suffix, min(int(config.suffix_share * limit), free))
+    share = config.suffix_share if format.suffix else 0.0
+    below = fit_head(tokenizer, suffix, min(int(share * limit), free))
     context = _fit_chunks(tokenizer, format, chunks, min(context_budget(config, limit), free - len(below.ids)))
     left = room - len(below.ids) - sum(len(fitted.ids) for _, fitted in context)
 

@@ -217,6 +217,20 @@ FORMATS: dict[str, Format] = {
 }
 
 
+# No family: for models that know no fill-in-the-middle, as a peer. They see nothing of what is below the caret.
+LEFT_TO_RIGHT = Format(
+    family="left-to-right",
+    prefix="",
+    suffix="",
+    middle="",
+    end="<|endoftext|>",
+    stops=("<|im_end|>",),
+    heading="# {path}\n",
+)
+_NAMEABLE = {**FORMATS, LEFT_TO_RIGHT.family: LEFT_TO_RIGHT}
+"""What a user may name; a vocabulary says nothing of whether a model was trained to continue plain text."""
+
+
 def detect_format(tokenizer: Tokenizer, family: str | None = None) -> Format:
     """The family whose control tokens the vocabulary holds, or the one called `family`.
 
@@ -229,7 +243,8 @@ def detect_format(tokenizer: Tokenizer, family: str | None = None) -> Format:
     if not fitting:
         raise MidspanError(
             "the vocabulary holds the control tokens of no known fill-in-the-middle family",
-            f"use a model of one of these families: {', '.join(FORMATS)}",
+            f"use a model of one of these families: {', '.join(FORMATS)};"
+            f" or name the family {LEFT_TO_RIGHT.family}, which shows it nothing below the caret",
         )
     if len({replace(format, family="") for format in fitting}) > 1:
         raise MidspanError(
@@ -240,9 +255,9 @@ def detect_format(tokenizer: Tokenizer, family: str | None = None) -> Format:
 
 
 def _named(tokenizer: Tokenizer, family: str) -> Format:
-    if family not in FORMATS:
-        raise MidspanError(f"there is no family {family}", f"name one of these: {', '.join(FORMATS)}")
-    format = FORMATS[family]
+    if family not in _NAMEABLE:
+        raise MidspanError(f"there is no family {family}", f"name one of these: {', '.join(_NAMEABLE)}")
+    format = _NAMEABLE[family]
     # The marks only tell vocabularies apart: a fine-tuned model may lack them.
     missing = [name for name in replace(format, marks=()).tokens if name not in tokenizer.specials]
     if missing:

@@ -1,7 +1,7 @@
 """Every family's prompt against its published template, and what must hold for all of them."""
 
 import pytest
-from family_samples import NAMES, SENTENCEPIECE, VOCABULARIES, family_json, family_tokenizer
+from family_samples import NAMES, SENTENCEPIECE, VOCABULARIES, family_json, family_tokenizer, train
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as Plain
@@ -412,3 +412,21 @@ def test_a_prompt_for_qwen_becomes_ours() -> None:
         repository=found.repository,
     )
     assert prompt.render(tokenizer) == REPOSITORY["mellum"]
+
+
+def test_a_model_without_a_family_is_shown_nothing_below_the_caret():
+    vocabulary = Tokenizer.from_json(train(["<|endoftext|>", "<|im_end|>"]))
+    with pytest.raises(MidspanError, match="no known fill-in-the-middle family"):
+        detect_format(vocabulary)
+    project = Project.of("shop", [File("shop/cart.py", CART)])
+    prompt = make_prompt(
+        vocabulary,
+        detect_format(vocabulary, "left-to-right"),
+        project,
+        path="shop/pay.py",
+        prefix=PREFIX,
+        suffix=SUFFIX,
+        strategy="path_distance",
+        config=CONFIG,
+    )
+    assert prompt.render(vocabulary) == f"# shop/cart.py\n{CART}# shop/pay.py\n{PREFIX}"
