@@ -203,17 +203,21 @@ def leaks(train: Iterable[tuple[int, str]], held_out: Iterable[tuple[str, str]])
         if len(shared):
             rows.append(row)
             matches.append(shared)
-    values, counts = np.unique(np.concatenate([np.zeros(0, np.uint64), np.unique(known), *matches]), return_counts=True)
-    common = values[counts > SHARED_BY]
-    telling = ~np.isin(known, common)
+    found = np.concatenate([np.zeros(0, np.uint64), *matches])
+    values, counts = np.unique(np.concatenate([np.unique(known), found]), return_counts=True)
+    telling = ~_among(known, values[counts > SHARED_BY])
     known, owners = known[telling], owners[telling]
     sizes = np.bincount(owners, minlength=len(names))
-    found: dict[int, str] = {}
-    for row, shared in zip(rows, matches, strict=True):
-        hit = np.bincount(owners[_among(known, np.sort(shared))], minlength=len(names))
-        for owner in np.flatnonzero((sizes >= FEWEST) & (hit >= NEAR * sizes)).tolist()[:1]:
-            found[row] = names[owner]
-    return found
+    first, last = np.searchsorted(known, found), np.searchsorted(known, found, side="right")
+    places = np.repeat(last - (last - first).cumsum(), last - first) + np.arange((last - first).sum())
+    row_of = np.repeat(np.repeat(np.arange(len(rows)), [len(each) for each in matches]), last - first)
+    pairs, hits = np.unique(row_of * len(names) + owners[places], return_counts=True)
+    of, owner = np.divmod(pairs, max(1, len(names)))
+    enough = (sizes[owner] >= FEWEST) & (hits >= NEAR * sizes[owner])
+    leaked: dict[int, str] = {}
+    for place, name in zip(of[enough].tolist(), owner[enough].tolist(), strict=True):
+        leaked.setdefault(rows[place], names[name])
+    return leaked
 
 
 def _among(values: npt.NDArray[np.uint64], known: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
