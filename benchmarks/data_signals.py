@@ -12,8 +12,8 @@ import re
 import sys
 import sysconfig
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -25,10 +25,8 @@ from midspan.data.filters.code import code
 from midspan.data.filters.lexer import lex
 from midspan.data.filters.lines import lines
 from midspan.data.filters.origin import origin
-from midspan.data.filters.repetition import repetition
-from midspan.data.filters.rules import Filters, gate
-from midspan.data.filters.signals import signals
-from midspan.recipe.filters import FilterConfig
+from midspan.data.filters.repetition import repetitions
+from midspan.data.filters.signals import cheap_signals, dear_signals
 from midspan.syntax.languages import LANGUAGES
 from midspan.syntax.parse import error_count
 
@@ -49,19 +47,19 @@ def _run(count: int) -> None:
     random.Random(0).shuffle(paths)
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths[:count]]
     size = sum(len(text.encode()) for text in texts) / 1e6
-    with_parsing, without = (Filters(gate(FilterConfig(parse=parse))) for parse in (True, False))
+    languages = ["python"] * len(texts)
     table = Table("signals", "MB/s", title=f"{len(texts):,} files, {size:.1f} MB, CPU time of one core")
     speeds = {
         "characters": _speed(texts, lambda text: characters(text, text.encode())),
         "lines": _speed(texts, lines),
         "origin": _speed(texts, lambda text: origin(text, "a/b.py", "python", 30.0)),
-        "cheap ones, together": _speed(texts, _cheap),
+        "cheap ones, together": _speed(texts, lambda text: cheap_signals(text, "a/b.py", "python")),
         "comments and strings": _speed(texts, lambda text: lex(text, "python")),
         "code, comments and strings included": _speed(texts, lambda text: code(text, "python", lex(text, "python"))),
-        "repetition": _speed(texts, lambda text: repetition(text.encode())),
+        "repetition": _speed_together(texts, lambda: repetitions([text.encode() for text in texts])),
         "parse errors": _speed(texts, lambda text: error_count(text.encode(), LANGUAGES["python"])),
-        "all but parse errors": _speed(texts, lambda text: signals(text, "a/b.py", "python", without)),
-        "all": _speed(texts, lambda text: signals(text, "a/b.py", "python", with_parsing)),
+        "dear ones but parse errors": _speed_together(texts, lambda: dear_signals(texts, languages, parse=False)),
+        "dear ones": _speed_together(texts, lambda: dear_signals(texts, languages, parse=True)),
         "repetition, plain definition": _speed(texts[:PLAIN_FILES], _plain_repetition),
     }
     for name, speed in speeds.items():
@@ -79,9 +77,10 @@ def _speed(texts: list[str], measure: Callable[[str], object]) -> float:
     return size / 1e6 / (time.process_time() - started)
 
 
-def _cheap(text: str) -> None:
-    characters(text, text.encode())
-    origin(text, "a/b.py", "python", lines(text).mean_line_length)
+def _speed_together(texts: list[str], measure: Callable[[], Iterable[object]]) -> float:
+    started = time.process_time()
+    deque(measure(), maxlen=0)
+    return sum(len(text.encode()) for text in texts) / 1e6 / (time.process_time() - started)
 
 
 def _plain_repetition(text: str) -> list[float]:

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 
 from midspan.data.corpus import COMMITS_FILE
 from midspan.data.decode import decode
-from midspan.data.filters.rules import Filters, gate
-from midspan.data.filters.signals import signals
+from midspan.data.filters.rules import Filters, Refusal
+from midspan.data.filters.signals import cheap_signals, dear_signals
 from midspan.data.guard import BENCHMARK, Guard
 from midspan.data.licence import Licence, LicenceFinder, header_licence, licence_refusal
 from midspan.data.opt_out import REASON, OptOut
@@ -96,7 +96,7 @@ class _Pairs:
         self._source, self._config, self._refused, self._guard = source, config, refused, guard
         self._split = splits.get(self.project, "train")
         self._seen, self._counts = seen, counts
-        self._gate, self._filters = Filters(gate(config.filters)), Filters(config.filters)
+        self._filters = Filters(config.filters)
         self._licences: dict[str, Licence] = {}
 
     def read(self) -> Iterator[list[dict[str, Any]]]:
@@ -135,6 +135,13 @@ class _Pairs:
         project = SourceProject(self.project, "", tip, files, self._texts)
         self._licences |= LicenceFinder().by_directory(project)
 
+    def _refusal(self, text: str, change: Change) -> Refusal | None:
+        """The first rule that a side breaks; what takes long is measured only of what the other rules leave."""
+        if why := self._filters.drop(cheap_signals(text, change.path, change.language), change.language):
+            return why
+        (measured,) = dear_signals([text], [change.language], self._config.filters.parse)
+        return self._filters.drop(measured, change.language)
+
     def _row(self, change: Change, before: object, after: object) -> dict[str, Any] | str:
         """The row of one change, or the reason why there is none."""
         config = self._config
@@ -157,7 +164,7 @@ class _Pairs:
         licence = header_licence(new) or header_licence(old) or self._licences[change.path.rpartition("/")[0]]
         if why := licence_refusal(licence, config):
             return why.reason
-        if why := self._filters.drop(signals(new, change.path, change.language, self._gate), change.language):
+        if why := self._refusal(new, change):
             return why.reason
         if self._guard and (self._guard.finds(old) or self._guard.finds(new)):
             return BENCHMARK

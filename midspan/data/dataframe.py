@@ -5,8 +5,10 @@ The native runner uses all cores of one machine. If the environment variable `MI
 Midspan, and the sources and the folder of runs under the same paths.
 """
 
+import json
 import os
 import socket
+from collections.abc import Callable, Iterator, Sequence
 
 os.environ.setdefault("DAFT_ANALYTICS_ENABLED", "0")
 os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
@@ -16,7 +18,7 @@ import daft
 
 from midspan.errors import MidspanError
 
-__all__ = ["daft", "start_runner"]
+__all__ = ["daft", "each_done", "start_runner"]
 
 RAY_ADDRESS = "MIDSPAN_RAY_ADDRESS"
 CONNECT_SECONDS = 10
@@ -49,3 +51,37 @@ def start_runner() -> int:
     daft.set_runner_ray(address=address, noop_if_initialized=True)
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return int(resources.get("CPU", 1))
+
+
+def each_done(work: Callable[[str], None], tasks: Sequence[str], processes: int) -> Iterator[None]:
+    """Do `work` of each task in so many processes, one task at a time in each; yields as each is done.
+
+    Raises the OSError that a task ends with.
+    """
+    if not tasks:
+        return
+    workers = min(len(tasks), processes)
+    worker = daft.cls(_Worker, use_process=workers > 1, max_concurrency=workers)(work)
+    frame = daft.from_pydict({"task": list(tasks)}).into_batches(1)
+    for row in frame.select(worker.do(daft.col("task")).alias("failure")).iter_rows():
+        if failure := row["failure"]:
+            raise OSError(*json.loads(failure))
+        yield
+
+
+class _Worker:
+    """What runs in Daft's worker processes.
+
+    It answers a failure to write, as the arguments of OSError in JSON: an exception would reach the user through Daft.
+    """
+
+    def __init__(self, work: Callable[[str], None]) -> None:
+        self._work = work
+
+    @daft.method(return_dtype=daft.DataType.string())
+    def do(self, task: str) -> str:
+        try:
+            self._work(task)
+        except OSError as error:
+            return json.dumps([error.errno, error.strerror or str(error), error.filename])
+        return ""

@@ -90,7 +90,7 @@ def write_drops(drops: Drops, parts: Sequence[Path], path: Path) -> list[dict[st
     sample = drops.sample()
     shown = [drop.entry.row for drop in sample if not drop.reason.startswith(WITHOUT_TEXT)]
     texts: dict[int, str] = {}
-    for table in tables(parts, pa.array(sorted(shown), pa.int64()), ["text"]):
+    for table in tables(parts, shown, ["text"]):
         for row, text in zip(table["row"].to_pylist(), table["text"].to_pylist(), strict=True):
             texts[row] = (text or "")[:EXCERPT]
     rows: list[dict[str, str | int]] = []

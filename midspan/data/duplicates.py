@@ -110,7 +110,7 @@ def near_groups(
     members = np.unique(pairs)
     sets = UnionFind(len(texts))
     if len(members):
-        wanted = pa.array([texts[member].row for member in members], pa.int64())
+        wanted = [texts[member].row for member in members]
         stored = StoredSets(scratch / "shingles.u32")
         try:
             for table in tables(parts, wanted, ["text"]):

@@ -31,7 +31,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from midspan.data.entries import Entry, tables
 from midspan.data.grams import GRAM, Hashes, gram_hashes, normalised, winnow
@@ -140,7 +139,7 @@ def held_out_rows(parts: Sequence[Path], entries: Sequence[Entry], splits: Mappi
 
 
 def _texts(parts: Sequence[Path], entries: Sequence[Entry]) -> Iterator[tuple[int, str]]:
-    for table in tables(parts, pa.array([entry.row for entry in entries], pa.int64()), ["text"]):
+    for table in tables(parts, [entry.row for entry in entries], ["text"]):
         for row, text in zip(table["row"], table["text"], strict=True):
             yield row.as_py(), text.as_py()
 

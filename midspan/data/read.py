@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import midspan
-from midspan.data.dataframe import daft
+from midspan.data.dataframe import each_done
 from midspan.data.decode import decode
-from midspan.data.filters.rules import Filters
-from midspan.data.filters.signals import columns, signals
+from midspan.data.filters.signals import cheap_columns, origin_signals, text_signals
 from midspan.data.licence import header_licence
 from midspan.data.opt_out import REASON, OptOut
 from midspan.data.redact import redact
 from midspan.data.sources.contents import read_contents
 from midspan.data.sources.project import Location, Unread
 from midspan.data.spdx import TIERS, is_permissive
-from midspan.recipe.filters import FilterConfig
 from midspan.recipe.progress import Progress
 
 PART_BYTES = 16_000_000
@@ -53,10 +52,10 @@ FILE_FIELDS = [
     pa.field("source_sha256", pa.string()),
     pa.field("normal_sha256", pa.string()),
     pa.field("bytes", pa.int64()),
-    *(pa.field(name, kind) for name, kind in columns().items()),
+    *(pa.field(name, kind) for name, kind in cheap_columns().items()),
     pa.field("redacted", pa.map_(pa.string(), pa.int64())),
 ]
-"""What is known of a file beside its text; these columns are also the corpus's."""
+"""What is known of a file before its text is looked at closely; these columns are also the corpus's."""
 PART_SCHEMA = pa.schema([*FILE_FIELDS, pa.field("text", pa.string()), pa.field("unusable", pa.string())])
 """One row for each file, also those that cannot be used: `unusable` says why, "" otherwise."""
 
@@ -79,39 +78,28 @@ class Candidate:
 
 
 def read_parts(
-    candidates: Sequence[Candidate],
-    refused: OptOut,
-    gate: FilterConfig,
-    folder: Path,
-    processes: int,
-    progress: Progress,
+    candidates: Sequence[Candidate], refused: OptOut, folder: Path, processes: int, progress: Progress
 ) -> list[Path]:
     """Read all candidates into Parquet parts in `folder`, in so many processes; parts that are there already are kept.
 
     Of contents that are refused by their hash nothing is written but that they are.
-    Of files without a permissive licence no text is kept, behind `gate` (see `filters.signals`) cheap signals have to
-    do. Returns the parts; their rows one after the other are the candidates in their order. Nothing else here depends
-    on a threshold: what a recipe makes of the files is decided later, from the stored columns.
+    Of files without a permissive licence no text is kept, and nothing is measured. Returns the parts; their rows one
+    after the other are the candidates in their order. Nothing here depends on a threshold: what a recipe makes of the
+    files is decided later, from the stored columns.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
-    missing: list[dict[str, str]] = []
+    missing: list[str] = []
     for part in _parts(candidates):
-        task = json.dumps([asdict(candidate) for candidate in part], sort_keys=True)
-        identity = "\n".join([midspan.__version__, *sorted(refused.hashes), gate.model_dump_json(), task])
+        files = [asdict(candidate) for candidate in part]
+        identity = "\n".join([midspan.__version__, *sorted(refused.hashes), json.dumps(files, sort_keys=True)])
         path = folder / f"{hashlib.sha256(identity.encode()).hexdigest()}.parquet"
         paths.append(path)
         if not path.is_file():
-            missing.append({"task": task, "path": str(path)})
+            missing.append(json.dumps([str(path), files]))
     with progress.task("read", total=len(paths), done=len(paths) - len(missing)) as bar:
-        if missing:
-            workers = min(len(missing), processes)
-            reader = daft.cls(_PartReader, use_process=workers > 1, max_concurrency=workers)(refused, gate)
-            frame = daft.from_pylist(missing).into_batches(1)
-            for row in frame.select(reader.read(daft.col("task"), daft.col("path")).alias("failure")).iter_rows():
-                if failure := row["failure"]:
-                    raise OSError(*json.loads(failure))
-                bar.advance()
+        for _ in each_done(partial(read_part, refused), missing, processes):
+            bar.advance()
     return paths
 
 
@@ -134,31 +122,18 @@ def _is_border(candidate: Candidate) -> bool:
     return int.from_bytes(digest[:4], "big") % BORDER_EVERY == 0
 
 
-class _PartReader:
-    """The function that runs in Daft's worker processes.
-
-    It answers a failure to write, as the arguments of OSError in JSON: an exception would reach the user through Daft.
-    """
-
-    def __init__(self, refused: OptOut, gate: FilterConfig) -> None:
-        self._refused = refused
-        self._gate = Filters(gate)
-
-    @daft.method(return_dtype=daft.DataType.string())
-    def read(self, task: str, path: str) -> str:
-        try:
-            read_part(task, self._refused, self._gate, Path(path))
-        except OSError as error:
-            return json.dumps([error.errno, error.strerror or str(error), path])
-        return ""
-
-
-def read_part(task: str, refused: OptOut, gate: Filters, path: Path) -> None:
-    """Read one part and write it to `path`."""
-    candidates = [Candidate(**fields | {"location": Location(*fields["location"])}) for fields in json.loads(task)]
+def read_part(refused: OptOut, task: str) -> None:
+    """Read one part, given as JSON: the path to write it to, the candidates."""
+    path, files = json.loads(task)
+    candidates = [Candidate(**each | {"location": Location(*each["location"])}) for each in files]
     contents = read_contents([(candidate.location, candidate.bytes) for candidate in candidates])
-    rows = [_row(candidate, content, refused, gate) for candidate, content in zip(candidates, contents, strict=True)]
-    table = pa.Table.from_pylist(rows, schema=PART_SCHEMA)
+    seen: dict[str, dict[str, Any]] = {}
+    rows = [_row(candidate, content, refused, seen) for candidate, content in zip(candidates, contents, strict=True)]
+    write_whole(pa.Table.from_pylist(rows, schema=PART_SCHEMA), Path(path))
+
+
+def write_whole(table: pa.Table, path: Path) -> None:
+    """Write a table so that at `path` there is all of it or what was there before, whenever the process is killed."""
     aside = path.with_suffix(f".{os.getpid()}.tmp")
     with aside.open("wb") as stream:
         pq.write_table(table, stream, compression="zstd")
@@ -170,7 +145,10 @@ def read_part(task: str, refused: OptOut, gate: Filters, path: Path) -> None:
 KNOWN_BEFORE = [each.name for each in fields(Candidate) if each.name != "location"]
 
 
-def _row(candidate: Candidate, content: bytes | Unread, refused: OptOut, gate: Filters) -> dict[str, Any]:
+def _row(
+    candidate: Candidate, content: bytes | Unread, refused: OptOut, seen: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """The row of one file; `seen` keeps what was found in each content, since many files are copies."""
     known = {name: getattr(candidate, name) for name in KNOWN_BEFORE}
     known |= {"unusable": "", "sha256": "", "source_sha256": "", "normal_sha256": ""}
     if isinstance(content, Unread):
@@ -186,18 +164,24 @@ def _row(candidate: Candidate, content: bytes | Unread, refused: OptOut, gate: F
         known["licence_confidence"] = stated.confidence
     if not is_permissive(known["licence"], TIERS[-1]):
         return known
-    measured = signals(text, candidate.path, candidate.language, gate)
-    text, redacted = redact(text)
-    data = text.encode()
-    if refused.refuses_content(data):
+    source = hashlib.sha256(content).hexdigest()
+    if source not in seen:
+        seen[source] = _measured(text) | {"source_sha256": source}
+    found = seen[source]
+    if refused.refuses_content(found["text"].encode()):
         return known | {"unusable": REASON}
+    return known | origin_signals(text, candidate.path, candidate.language, found) | found
+
+
+def _measured(text: str) -> dict[str, Any]:
+    """What a text is once it is redacted; signals are those of the text as it was."""
+    redacted, counts = redact(text)
+    data = redacted.encode()
     return {
-        **known,
-        **measured,
-        "text": text,
+        **text_signals(text),
+        "text": redacted,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "source_sha256": hashlib.sha256(content).hexdigest(),
-        "normal_sha256": hashlib.sha256(" ".join(text.split()).encode()).hexdigest(),
+        "normal_sha256": hashlib.sha256(" ".join(redacted.split()).encode()).hexdigest(),
         "bytes": len(data),
-        "redacted": sorted(redacted.items()),
+        "redacted": sorted(counts.items()),
     }

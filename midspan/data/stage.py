@@ -4,11 +4,14 @@
 The way of a file, cheap steps before dear ones:
 
 1. Sources are listed; opt-out, language, size and the cap on a project drop files unread.
-2. What is left is read in resumable parts (`read`): text redacted, licence, signals. The parts stay beside the run in
-   `.parts`, named by what they hold, until a build no longer uses them: a threshold that changes reads nothing again.
-3. Over the stored columns: licence policy and filters, benchmarks (`guard`), duplicates, the split by project, what
-   would leak from held-out projects (`guard`), and the mix.
-4. The corpus is written, and a report of what happened to whom and why.
+2. What is left is read in resumable parts (`read`): text redacted, licence, cheap signals. The parts stay beside the
+   run in `.parts`, named by what they hold, until a build no longer uses them: a threshold that changes reads nothing
+   again.
+3. Over the stored columns: licence policy and cheap filters, benchmarks (`guard`), duplicates.
+4. What takes long is measured last (`measure`), of the files that are left, and the other filters are held against it.
+   A file that goes here takes its duplicates along: they are the same text, or nearly.
+5. The split by project, what would leak from held-out projects (`guard`), and the mix.
+6. The corpus is written, and a report of what happened to whom and why.
 
 Reading and writing hold the text of one part at a time, the search for near duplicates that of its candidates. The same
 files, settings and seed give the same bytes.
@@ -17,11 +20,10 @@ files, settings and seed give the same bytes.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from midspan.data.commits import write_commits
@@ -30,8 +32,8 @@ from midspan.data.dataframe import start_runner
 from midspan.data.drops import DROPPED_FILE, Drops, write_drops
 from midspan.data.duplicates import find_clusters
 from midspan.data.entries import Entry, entries, tables
-from midspan.data.filters.rules import Filters, Refusal, gate
-from midspan.data.filters.signals import Signals
+from midspan.data.filters.rules import Filters, Refusal
+from midspan.data.filters.signals import Signals, dear_columns
 from midspan.data.forks import Kinship, families, related_projects
 from midspan.data.guard import (
     BENCHMARK,
@@ -44,6 +46,7 @@ from midspan.data.guard import (
 )
 from midspan.data.licence import Licence, licence_refusal
 from midspan.data.listing import Listing, list_candidates
+from midspan.data.measure import measure, measures, signals_of
 from midspan.data.mix import Group, repeats
 from midspan.data.opt_out import read_opt_out
 from midspan.data.read import FILE_FIELDS, read_parts
@@ -60,7 +63,13 @@ REPORT_PAGE = "report.html"
 PARTS = ".parts"
 ROW_GROUP = 1_024
 CORPUS_SCHEMA = pa.schema(
-    [*FILE_FIELDS, pa.field("text", pa.string()), pa.field("split", pa.string()), pa.field("repeats", pa.float64())]
+    [
+        *FILE_FIELDS,
+        *(pa.field(name, kind) for name, kind in dear_columns().items()),
+        pa.field("text", pa.string()),
+        pa.field("split", pa.string()),
+        pa.field("repeats", pa.float64()),
+    ]
 )
 
 
@@ -80,7 +89,7 @@ def run(context: StageContext) -> Metrics:
         context.progress.log(f"data: left out {broken.source}: {broken.reason}")
     context.progress.log(f"data: {len(listing.candidates):,} files of {len(listing.projects):,} projects to read")
     folder = context.work.parent / PARTS
-    parts = read_parts(listing.candidates, refused, gate(config.filters), folder, processes, context.progress)
+    parts = read_parts(listing.candidates, refused, folder, processes, context.progress)
     kept: list[Entry] = []
     filters = Filters(config.filters)
     contents: dict[str, hashlib._Hash] = {}
@@ -101,12 +110,16 @@ def run(context: StageContext) -> Metrics:
     clusters = find_clusters(parts, kept, config.duplicates, context.resume)
     kinships = related_projects(kept, clusters, config.duplicates.fork_share)
     kept = drop_duplicates(kept, clusters, kinships, config.duplicates, drops)
+    measured = measure(parts, kept, config.filters.parse, processes, context.progress)
+    kept = filtered(kept, signals_of(parts, measured, kept), filters, drops)
+    if not kept:
+        raise _nothing_left(drops, listing)
     sizes: Counter[str] = Counter()
     for entry in kept:
         sizes[entry.project] += entry.bytes
     splits = split_projects(sizes, context.recipe.seed, config.valid_share, config.test_share, families(kinships))
     kept = without(kept, held_out_rows(parts, kept, splits), HELD_OUT, drops)
-    write_corpus(parts, kept, splits, config.mix, context.work / CORPUS_FILE)
+    write_corpus(parts, measured, kept, splits, config.mix, context.work / CORPUS_FILE)
     sample = write_drops(drops, parts, context.work / DROPPED_FILE)
     pairs, broken_too = write_commits(config, refused, guard, splits, context.work, context.progress)
     for broken in broken_too:
@@ -119,7 +132,7 @@ def run(context: StageContext) -> Metrics:
     text = json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False)
     (context.work / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
     write_report_page(json.loads(text), context.work / REPORT_PAGE)
-    prune(folder, parts)
+    prune(folder, {*parts, *measured})
     return {
         "files": len(kept),
         "bytes": sum(sizes.values()),
@@ -136,6 +149,17 @@ def refusal(entry: Entry, signals: Signals, config: DataConfig, filters: Filters
         return Refusal(entry.unusable)
     licence = Licence(entry.licence, entry.licence_evidence, entry.licence_confidence)
     return licence_refusal(licence, config) or filters.drop(signals, entry.language)
+
+
+def filtered(entries: Sequence[Entry], measured: Iterable[Signals], filters: Filters, drops: Drops) -> list[Entry]:
+    """Leave out what breaks a rule on the signals that were measured last."""
+    kept: list[Entry] = []
+    for entry, signals in zip(entries, measured, strict=True):
+        if why := filters.drop(signals, entry.language):
+            drops.add(entry, why.reason, why.detail)
+        else:
+            kept.append(entry)
+    return kept
 
 
 def without(entries: Sequence[Entry], found: Mapping[int, str], reason: str, drops: Drops) -> list[Entry]:
@@ -174,9 +198,8 @@ def drop_duplicates(
     return [entry for entry in entries if entry.row not in reasons]
 
 
-def prune(folder: Path, parts: Sequence[Path]) -> None:
+def prune(folder: Path, used: Collection[Path]) -> None:
     """Remove from the folder of parts what is not in use: older parts, and what a kill left half-written."""
-    used = set(parts)
     for path in folder.iterdir():
         if path not in used:
             path.unlink()
@@ -197,7 +220,12 @@ def check_languages(config: DataConfig) -> None:
 
 
 def write_corpus(
-    parts: Sequence[Path], entries: Sequence[Entry], splits: Mapping[str, str], config: MixConfig, path: Path
+    parts: Sequence[Path],
+    measured: Sequence[Path],
+    entries: Sequence[Entry],
+    splits: Mapping[str, str],
+    config: MixConfig,
+    path: Path,
 ) -> None:
     """Write the files of `entries`, sorted by (split, project, path), in row groups of `ROW_GROUP`.
 
@@ -209,18 +237,23 @@ def write_corpus(
         if splits[entry.project] == "train":
             trained[Group(entry.source, entry.language)] += entry.bytes
     shown = repeats(trained, config)
-    wanted = pa.array([entry.row for entry in entries], pa.int64())
-    columns = [name for name in CORPUS_SCHEMA.names if name not in ("split", "repeats")]
+    dear = list(dear_columns())
+    columns = [name for name in CORPUS_SCHEMA.names if name not in ("split", "repeats", *dear)]
     with pq.ParquetWriter(path, CORPUS_SCHEMA, compression="zstd") as writer:
         pending = CORPUS_SCHEMA.empty_table()
         for split in sorted(SPLITS):
-            names = pa.array([name for name, each in splits.items() if each == split], pa.string())
-            for table in tables(parts, wanted, columns):
-                table = table.filter(pc.is_in(table["project"], value_set=names))
+            rows = [entry.row for entry in entries if splits[entry.project] == split]
+            found = zip(tables(parts, rows, columns), measures(parts, measured, rows, dear), strict=True)
+            for table, signals in found:
                 groups = zip(table["source"].to_pylist(), table["language"].to_pylist(), strict=True)
                 times = [shown[Group(*group)] if split == "train" else 1.0 for group in groups]
-                table = table.append_column("split", pa.array([split] * len(table), pa.string()))
-                table = table.append_column("repeats", pa.array(times, pa.float64()))
+                added = {
+                    **dict(zip(dear, signals.columns, strict=True)),
+                    "split": pa.array([split] * len(table), pa.string()),
+                    "repeats": pa.array(times, pa.float64()),
+                }
+                for name, column in added.items():
+                    table = table.append_column(name, column)
                 pending = pa.concat_tables([pending, table.select(CORPUS_SCHEMA.names).cast(CORPUS_SCHEMA)])
                 while len(pending) >= ROW_GROUP:
                     writer.write_table(pending.slice(0, ROW_GROUP).combine_chunks(), row_group_size=ROW_GROUP)

@@ -13,7 +13,7 @@ from midspan.data.filters.characters import characters
 from midspan.data.filters.lexer import lex
 from midspan.data.filters.lines import lines
 from midspan.data.filters.origin import is_vendored, origin
-from midspan.data.filters.repetition import repetition
+from midspan.data.filters.repetition import repetitions
 from midspan.data.filters.signals import signals
 from midspan.syntax.languages import LANGUAGES
 from midspan.syntax.parse import parse
@@ -64,7 +64,7 @@ def test_repetition(text):
         for word in re.findall(r"[A-Za-z0-9\x80-\U0010ffff]+", text)
     ]
     total = sum(map(len, words))
-    found = repetition(text.encode())
+    (found,) = repetitions([text.encode()])
     assert found.words == len(words)
     assert found.unique_word_share == part(len(set(words)), len(words))
     for size in (2, 3, 4, 5, 6, 10):

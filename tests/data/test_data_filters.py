@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from midspan.context import ignore
-from midspan.data.filters.rules import CHEAP_RULES, DEAR_RULES, RULES, Filters, describe, gate
-from midspan.data.filters.signals import columns, signals
+from midspan.data.filters.rules import CHEAP_RULES, DEAR_RULES, RULES, Filters, describe
+from midspan.data.filters.signals import cheap_columns, columns, dear_columns, dear_signals, signals
 from midspan.recipe.filter_presets import PRESETS, PUBLISHED
 from midspan.recipe.filters import FilterConfig, Thresholds
 
@@ -36,7 +36,7 @@ def config(**settings):
 
 def reason(text, path="a.py", language="python", **settings):
     filters = Filters(config(**settings))
-    refusal = filters.drop(signals(text, path, language, Filters(gate(filters.config))), language)
+    refusal = filters.drop(signals(text, path, language), language)
     return refusal.reason if refusal else ""
 
 
@@ -108,15 +108,15 @@ def test_each_opencoder_rule_alone(threshold, text, language):
     languages = NO_LIMITS["languages"] | {language: dict.fromkeys(Thresholds.model_fields) | {threshold: published}}
     alone = Filters(config(**NO_LIMITS | {"languages": languages}))
     (rule,) = (rule for rule in RULES if rule.threshold == threshold)
-    assert alone.drop(signals(text, "a", language, alone), language).reason == rule.reason
+    assert alone.drop(signals(text, "a", language), language).reason == rule.reason
     ordinary = {"python": VARIED, "java": JAVA, "html": PAGE, "json": '{"first": [1, 2], "second": "third"}'}[language]
-    assert alone.drop(signals(ordinary, "a", language, alone), language) is None
+    assert alone.drop(signals(ordinary, "a", language), language) is None
 
 
 def test_a_refusal_says_what_was_found():
     def detail(text, **settings):
         filters = Filters(config(**settings))
-        return filters.drop(signals(text, "a.py", "python", filters), "python").detail
+        return filters.drop(signals(text, "a.py", "python"), "python").detail
 
     assert detail(CODE + "#" * 3_210 + "\n") == "max_line_length 3,210 > 1,000"
     assert detail(CODE, min_alphabetic_share=0.9).startswith("alphabetic_share 0.")
@@ -175,45 +175,26 @@ def test_every_threshold_has_its_rule_and_every_rule_its_signal():
     assert set(PUBLISHED) <= set(Thresholds.model_fields)
     for _, languages in PRESETS.values():
         assert all(set(values) <= set(Thresholds.model_fields) for values in languages.values())
-    cheap = signals(CODE, "a.py", "python", Filters(config(max_bytes=1)))
-    assert {rule.signal for rule in CHEAP_RULES} <= {name for name, value in cheap.items() if value is not None}
-    assert all(cheap[rule.signal] is None for rule in DEAR_RULES)
+    assert {rule.signal for rule in CHEAP_RULES} <= {"bytes", *cheap_columns()}
+    assert {rule.signal for rule in DEAR_RULES} <= set(dear_columns())
 
 
-FILES = st.sampled_from([CODE, VARIED, PAGE, VARIED * 4, CODE + "# " + "word " * 300, "1, 2, 3\n" * 90, "x = 1\n"])
-SETTINGS = st.fixed_dictionaries(
-    {"preset": st.sampled_from(sorted(PRESETS))},
-    optional={
-        "max_line_length": st.sampled_from([20, 1_000, 5_000]),
-        "min_bytes": st.sampled_from([1, 500]),
-        "min_visible_alphabetic_share": st.sampled_from([0.1, 0.9]),
-        "drop_generated": st.booleans(),
-        "languages": st.sampled_from([{}, {"python": {"max_lines": 3}}, {"html": {"max_line_length": 60}}]),
-    },
-)
+FILES = st.lists(st.sampled_from([CODE, VARIED, PAGE, VARIED * 4, "1, 2, 3\n" * 90, "x = 1\n", ""]), max_size=5)
 
 
-@given(FILES, st.sampled_from(["python", "html", "json", "text"]), SETTINGS)
-def test_the_gate_stops_only_what_the_recipe_drops_anyway(text, language, settings):
-    wanted = Filters(config(**settings))
-    through_gate = wanted.drop(signals(text, "a", language, Filters(gate(wanted.config))), language)
-    everything = wanted.drop(signals(text, "a", language, Filters(config(**NO_LIMITS))), language)
-    assert through_gate == everything
-
-
-def test_recipes_within_the_bounds_of_the_rule_sets_share_one_gate():
-    shared = gate(config())
-    assert gate(config(preset="opencoder")) == shared
-    assert gate(config(max_line_length=200, languages={"json": {"max_lines": 5}})) == shared
-    assert gate(config(max_line_length=2_000)) != shared
-    assert gate(config(parse=False)) != shared
-    assert gate(shared) == shared
+@given(FILES, st.sampled_from([1, 5_000, 100_000]))
+def test_files_measured_together_are_measured_as_if_alone(texts, batch):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("midspan.data.filters.repetition.BATCH_BYTES", batch)
+        together = list(dear_signals(texts, ["python"] * len(texts), parse=False))
+    alone = [signals(text, "a.py", "python", parse=False) for text in texts]
+    assert together == [{name: each[name] for name in dear_columns()} for each in alone]
 
 
 @given(st.text(max_size=300), st.sampled_from(["python", "javascript", "html", "bash", "no such language"]))
 def test_signals_hold_for_any_text(text, language):
-    measured = signals(text, "a.py", language, Filters(config(**NO_LIMITS)))
-    assert measured == signals(text, "a.py", language, Filters(config(**NO_LIMITS)))
+    measured = signals(text, "a.py", language)
+    assert measured == signals(text, "a.py", language)
     assert set(measured) == {"bytes", *columns()}
     for name, value in measured.items():
         if name.endswith("_share") and value is not None:

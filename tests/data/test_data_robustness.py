@@ -165,13 +165,14 @@ def test_killed_at_any_point_and_resumed_gives_the_same_bytes(workplace, whole, 
     points = {
         "one part half written": lambda: any((work / ".parts").glob("*.tmp")),
         "some parts": lambda: len(list((work / ".parts").glob("*.parquet"))) >= 3,
+        "some parts measured": lambda: any((work / ".parts").glob("*.parsed")),
         "corpus begun": lambda: (work / ".data.work" / "corpus.parquet").exists(),
     }
     killed = [name for name, happened in points.items() if killed_when(workplace, tmp_path, happened)]
     assert len(killed) >= 2
     assert subprocess.run(**command(workplace, tmp_path), capture_output=True).returncode == 0
     assert outputs(tmp_path) == outputs(whole[0])
-    assert not [path for path in (work / ".parts").iterdir() if path.suffix != ".parquet"]
+    assert {path.suffix for path in (work / ".parts").iterdir()} == {".parquet", ".parsed"}
 
 
 @pytest.mark.slow

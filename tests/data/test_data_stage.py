@@ -204,7 +204,7 @@ def test_finished_parts_are_not_read_again(sources, tmp_path, monkeypatch):
         write(copy, {f"{project}/LICENSE": MIT, f"{project}/a.py": code(project)})
     monkeypatch.setattr("midspan.data.read.PART_FILES", 1)
     build(copy, tmp_path / "data")
-    parts = sorted((tmp_path / ".parts").iterdir())
+    parts = sorted((tmp_path / ".parts").glob("*.parquet"))
     assert len(parts) == 3
     times = [part.stat().st_mtime_ns for part in parts[1:]]
     parts[0].unlink()
@@ -216,9 +216,9 @@ def test_finished_parts_are_not_read_again(sources, tmp_path, monkeypatch):
 
 def test_a_changed_threshold_reads_nothing_again_and_parts_out_of_use_go(sources, tmp_path):
     build(sources, tmp_path / "data", **SETTINGS)
-    parts = {part: part.stat().st_mtime_ns for part in (tmp_path / ".parts").iterdir()}
+    parts = {part: part.stat().st_mtime_ns for part in (tmp_path / ".parts").glob("*.parquet")}
     build(sources, tmp_path / "data", filters=SETTINGS["filters"] | {"drop_generated": False}, licence_tier="silver")
-    assert {part: part.stat().st_mtime_ns for part in (tmp_path / ".parts").iterdir()} == parts
+    assert {part: part.stat().st_mtime_ns for part in (tmp_path / ".parts").glob("*.parquet")} == parts
     report = json.loads((tmp_path / "data" / "report.json").read_text())
     assert "generated" not in report["dropped"]
     build(sources, tmp_path / "data", languages=("python",))

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from midspan.recipe.filter_presets import PRESETS
-from midspan.recipe.filters import FilterConfig, Thresholds
+from midspan.recipe.filters import FilterConfig
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,6 @@ class Rule:
     def limit(self, limit: Any) -> str:
         """What the rule drops, as "max_line_length > 1,000"."""
         return self.signal if self.is_switch else f"{self.signal} {self.sign} {limit:,}"
-
-    def loosest(self, limits: list[Any]) -> Any:
-        """The one limit that forbids only what all of these forbid."""
-        if None in limits:
-            return None
-        return max(limits) if self.threshold.startswith("max_") else min(limits)
 
 
 CHEAP_RULES = (
@@ -108,7 +101,7 @@ DEAR_RULES = (
     Rule("parse_errors", "max_parse_errors", "parse_errors"),
 )
 RULES = CHEAP_RULES + DEAR_RULES
-"""In the order in which they are tried; the signals of the dear ones are measured only behind the gate."""
+"""In the order in which they are tried; the signals of the dear ones are measured only of what the cheap ones leave."""
 
 
 @dataclass(frozen=True)
@@ -144,27 +137,6 @@ class Filters:
     def drop(self, signals: Mapping[str, Any], language: str) -> Refusal | None:
         """The first rule that a file in `language` breaks, None if it may stay."""
         return next(self.broken(signals, language), None)
-
-
-def gate(config: FilterConfig) -> FilterConfig:
-    """The loosest limits on the cheap signals that the recipe or a rule set has, and whether to parse.
-
-    Switches are not among them: whether generated files are dropped is a choice that should not need reading again.
-    """
-    configs = [config, *(FilterConfig.model_validate({"preset": preset}) for preset in PRESETS)]
-    names = sorted({name for each in configs for name in each.languages})
-    common = _loosest([each.of("") for each in configs])
-    languages = {name: _loosest([each.of(name) for each in configs]) for name in names}
-    return FilterConfig.model_validate(common | {"languages": languages, "parse": config.parse})
-
-
-def _loosest(thresholds: list[Thresholds]) -> dict[str, Any]:
-    return {
-        rule.threshold: rule.loosest([getattr(each, rule.threshold) for each in thresholds])
-        if rule in CHEAP_RULES and not rule.is_switch
-        else None
-        for rule in RULES
-    }
 
 
 def describe(config: FilterConfig) -> list[str]:

@@ -1,15 +1,14 @@
 """The quality signals of a file: measured once, stored as columns beside its text, judged by the rules afterwards.
 
 Every file is measured by size, characters, lines, path and first lines. What takes longer, its code, its repetitions
-and its parse errors, is measured only of files that pass the gate: the loosest thresholds on the cheap signals that
-the recipe or any rule set has. What fails there is dropped under each of them, so choosing another rule set, or other
-thresholds within that bound, measures nothing again. Parsing comes last, and a recipe can do without it.
+and its parse errors, is measured only of files that nothing else dropped (`data.measure`), many at a time.
 
-All signals are functions of text, path and language. Cost in MB/s and core: cheap ones 76, code 18, repetition 22,
-parsing 9, all of them 4 (`benchmarks/data_signals.py`).
+All signals are functions of text, path and language. Cost in MB/s and core: cheap ones 76, code 18, repetition 35,
+parsing 9 (`benchmarks/data_signals.py`).
 """
 
-from dataclasses import asdict, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, get_args
@@ -21,8 +20,7 @@ from midspan.data.filters.code import Code, code
 from midspan.data.filters.lexer import lex
 from midspan.data.filters.lines import Lines, lines
 from midspan.data.filters.origin import Origin, origin
-from midspan.data.filters.repetition import Repetition, repetition
-from midspan.data.filters.rules import Filters
+from midspan.data.filters.repetition import Repetition, repetitions
 from midspan.syntax.languages import LANGUAGES
 from midspan.syntax.parse import error_count
 
@@ -35,29 +33,62 @@ PARSE_ERRORS = "parse_errors"
 _ARROW_TYPES: dict[Any, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
-def signals(text: str, path: str, language: str, gate: Filters | None = None) -> Signals:
-    """Measure a file; what takes long only if it passes `gate`, if there is one."""
+def cheap_signals(text: str, path: str, language: str) -> Signals:
+    """What is measured of every file."""
+    measured = text_signals(text)
+    return measured | origin_signals(text, path, language, measured)
+
+
+def text_signals(text: str) -> Signals:
+    """Those of the cheap signals that the text alone decides."""
     data = text.encode()
-    measured_lines = lines(text)
-    measured: Signals = {
-        "bytes": len(data),
-        **asdict(measured_lines),
-        **asdict(characters(text, data)),
-        **asdict(origin(text, path, language, measured_lines.mean_line_length)),
-    }
-    if gate and gate.drop(measured, language):
-        return dict.fromkeys(columns()) | measured
-    measured |= asdict(code(text, language, lex(text, language))) | asdict(repetition(data))
-    parses = language in LANGUAGES and (gate is None or gate.config.parse)
-    return measured | {PARSE_ERRORS: error_count(data, LANGUAGES[language]) if parses else None}
+    return {"bytes": len(data), **_together((characters(text, data), lines(text)))}
+
+
+def origin_signals(text: str, path: str, language: str, measured: Signals) -> Signals:
+    """Those of the cheap signals that path and language decide as well; `measured` are those of the text."""
+    return vars(origin(text, path, language, measured["mean_line_length"]))
+
+
+def dear_signals(texts: Sequence[str], languages: Sequence[str], parse: bool) -> Iterator[Signals]:
+    """What takes long to measure, of many files at a time; parse errors only if asked for."""
+    datas = [text.encode() for text in texts]
+    for text, data, language, repeated in zip(texts, datas, languages, repetitions(datas), strict=True):
+        errors = error_count(data, LANGUAGES[language]) if parse and language in LANGUAGES else None
+        yield _together((code(text, language, lex(text, language)), repeated)) | {PARSE_ERRORS: errors}
+
+
+def signals(text: str, path: str, language: str, parse: bool = True) -> Signals:
+    """All that is measured of a file."""
+    (dear,) = dear_signals([text], [language], parse)
+    return cheap_signals(text, path, language) | dear
+
+
+def _together(groups: Sequence[Any]) -> Signals:
+    return {name: value for group in groups for name, value in vars(group).items()}
 
 
 @cache
+def cheap_columns() -> dict[str, pa.DataType]:
+    """The cheap signals as columns of a table; the size aside, which every table of files has already."""
+    return _columns(CHEAP_GROUPS)
+
+
+@cache
+def dear_columns() -> dict[str, pa.DataType]:
+    """The dear signals as columns of a table."""
+    return _columns(DEAR_GROUPS) | {PARSE_ERRORS: pa.int64()}
+
+
 def columns() -> dict[str, pa.DataType]:
-    """The signals as columns of a table; the size aside, which every table of files has already."""
-    found = {each.name: each.type for group in (*CHEAP_GROUPS, *DEAR_GROUPS) for each in fields(group)}
+    """All signals as columns of a table."""
+    return cheap_columns() | dear_columns()
+
+
+def _columns(groups: Sequence[Any]) -> dict[str, pa.DataType]:
+    found = {each.name: each.type for group in groups for each in fields(group)}
     kinds = {
         name: next(part for part in get_args(kind) if part is not NoneType) if isinstance(kind, UnionType) else kind
         for name, kind in found.items()
     }
-    return {name: _ARROW_TYPES[kind] for name, kind in kinds.items()} | {PARSE_ERRORS: pa.int64()}
+    return {name: _ARROW_TYPES[kind] for name, kind in kinds.items()}

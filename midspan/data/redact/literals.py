@@ -31,6 +31,7 @@ NOT_SECRETS = words(
 )
 """As the last word of a name these say that the value is about a secret and not one."""
 LONGEST_NAME = 48
+LONGEST_INDENT = 200
 BARE_KEY = 24
 """Characters that a value needs behind a mere `key`."""
 
@@ -87,6 +88,9 @@ _URL = re.compile(
 _CODE = re.compile(
     rb"[\[\]]|->|::|\?\.|^[@&*!][A-Za-z_][A-Za-z0-9_.]*$|^\.|^(?:self|this)\.|^[A-Za-z_]+(?:\.[A-Za-z_]+)+$"
 )
+_IN_ARGUMENTS = re.compile(rb"[(,]\s*\Z")
+_WITHIN = re.compile(rb"[\w=:-]")
+_USE = re.compile(rb"\s*[=(.\[,)]")
 _SETTINGS = (b":", b"=", b":=", b"", b">", b"by", b"is", b"to")
 
 
@@ -192,5 +196,18 @@ def _stands_alone(data: bytes, name: bytes, place: "re.Match[bytes]", value: byt
         return False
     if not value.replace(b"_", b"").isalnum():
         return True
-    used = rb"(?:[(,]\s*%b\b|(?<![\w=:-])\b%b\s*[=(.\[,)])" % (value, value)
-    return re.search(used, data) is None
+    return not _is_used(data, value)
+
+
+def _is_used(data: bytes, value: bytes) -> bool:
+    """Whether a word stands somewhere as an argument, or is called, assigned or taken apart."""
+    position = data.find(value)
+    while position >= 0:
+        end = position + len(value)
+        before, after = data[max(0, position - LONGEST_INDENT) : position], data[end : end + 1]
+        if _IN_ARGUMENTS.search(before) and not (after.isalnum() or after == b"_"):
+            return True
+        if not _WITHIN.match(before[-1:]) and _USE.match(data, end):
+            return True
+        position = data.find(value, end)
+    return False

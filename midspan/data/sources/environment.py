@@ -4,6 +4,7 @@ Its version is the revision, its RECORD the list of files, its metadata and the 
 declared licence. Links are never followed. Cost: one `lstat` per file.
 """
 
+import os
 import re
 import sysconfig
 from collections import Counter
@@ -64,25 +65,27 @@ def environment_projects(source: EnvironmentSource) -> Iterator[SourceProject | 
     """The packages of an environment. Raises MidspanError if there is none, or not one that is named."""
     for name, version, distribution in distributions(source):
         root = Path(str(distribution.locate_file("")))
-        inside: dict[Path, bool] = {}
+        resolved = root.resolve()
+        inside = {"": True}
         listed: list[Listed] = []
         notices: list[PurePosixPath] = []
         skipped: Counter[str] = Counter()
-        if distribution.files is None:
+        recorded = distribution.files
+        if recorded is None:
             skipped["package_without_file_list"] += 1
-        for file in distribution.files or ():
-            if ".." in file.parts or PurePosixPath(file).is_absolute():
+        for file in map(str, recorded or ()):
+            folder, _, base = file.rpartition("/")
+            if file.startswith("/") or ".." in folder.split("/"):
                 continue
-            if file.parts[0].endswith(".dist-info"):
-                if is_licence_file(file.name):
+            if file.partition("/")[0].endswith(".dist-info"):
+                if is_licence_file(base):
                     notices.append(PurePosixPath(file))
                 continue
-            folder = (root / file).parent
             if folder not in inside:
-                inside[folder] = folder.resolve().is_relative_to(root.resolve())
+                inside[folder] = os.path.realpath(f"{resolved}/{folder}").startswith(f"{resolved}/")
             if not inside[folder]:
                 skipped["link"] += 1
-            elif found := look(root, file.as_posix(), skipped):
+            elif found := look(root, file, skipped):
                 listed.append(found)
         files, texts = sort_files(listed, skipped)
         found_texts = ((notice, look(root, notice.as_posix(), skipped)) for notice in sorted(notices))
@@ -113,7 +116,11 @@ def place_notices(project: SourceProject, notices: dict[PurePosixPath, Location]
 
     All of them: where there are two, both hold. A directory that has licence files of its own keeps those.
     """
-    directories = {str(parent) for file in project.files for parent in PurePosixPath(file.path).parents}
+    directories: set[str] = set()
+    for folder in {file.path.rpartition("/")[0] for file in project.files}:
+        while folder and folder not in directories:
+            directories.add(folder)
+            folder = folder.rpartition("/")[0]
     placed: dict[str, tuple[LicenceText, ...]] = {}
     for notice, location in notices.items():
         parts = notice.parts[2:-1]
