@@ -13,7 +13,6 @@ runs of candidates, which lie in a file, 15 microseconds for a pair that is not 
 few hundred bytes for each file and the buckets that hold more than one, never all texts.
 """
 
-import re
 from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from midspan.data.dataframe import daft
 from midspan.data.entries import Entry, tables
+from midspan.data.filters.origin import is_vendored
 from midspan.data.shingles import Hashes, jaccard, shingle_sets
 from midspan.recipe.schema import DuplicateConfig
 
@@ -33,15 +33,9 @@ NEIGHBOURS = 8
 CERTAIN = 0.9
 """Confidence from which on a licence counts as certain."""
 PENDING_PAIRS = 10_000_000
-VENDORED = re.compile(r"(^|/)_?(vendor|vendored|third_?party(_\w+)?|externals?|extern|bundled)/", re.IGNORECASE)
 
 Pairs = NDArray[np.int64]
 """[N, 2], each row ascending, no row twice."""
-
-
-def is_vendored(path: str) -> bool:
-    """Whether a path lies in a directory for other projects' code."""
-    return VENDORED.search(path) is not None
 
 
 def rank(entry: Entry) -> tuple[bool, bool, float, int, str, str]:

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from midspan.data.duplicates import UnionFind, is_vendored
+from midspan.data.duplicates import UnionFind
 from midspan.data.entries import Entry
+from midspan.data.filters.origin import is_vendored
 
 MIN_SHARED = 3
 COMMON = 50

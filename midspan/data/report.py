@@ -15,6 +15,7 @@ import midspan
 from midspan.data.corpus import SPLITS
 from midspan.data.drops import Drops
 from midspan.data.entries import Entry
+from midspan.data.filters.rules import describe
 from midspan.data.forks import Kinship
 from midspan.data.listing import Listing
 from midspan.recipe.schema import DataConfig
@@ -33,9 +34,10 @@ def build_report(
     sample: Sequence[Mapping[str, Any]],
     clusters: Sequence[Sequence[Entry]],
     kinships: Sequence[Kinship],
+    commits: Mapping[str, int],
     lineage: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The whole report; `sample` are the rows of the dropped files to look at."""
+    """The whole report; `sample` are the rows of the dropped files to look at, `commits` the counts of pairs."""
     table = pq.read_table(corpus, columns=COLUMNS)
     redactions: Counter[str] = Counter()
     for found in table["redacted"].to_pylist():
@@ -77,6 +79,7 @@ def build_report(
         "mix": {"languages": _mix(table, "language"), "sources": _mix(table, "source")},
         "splits": splits,
         "projects": projects,
+        "commits": dict(commits),
         "lineage": dict(lineage),
     }
 
@@ -100,6 +103,7 @@ def lineage(name: str, seed: int, config: DataConfig, listing: Listing, contents
         "recipe": name,
         "seed": seed,
         "settings": config.model_dump(mode="json"),
+        "thresholds": describe(config.filters),
         "code": f"midspan {midspan.__version__}",
         "sources": sources,
     }

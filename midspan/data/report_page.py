@@ -10,6 +10,7 @@ from typing import Any
 
 from midspan.data.charts import bars, histogram, paired_bars
 from midspan.data.corpus import SPLITS
+from midspan.data.guard import BENCHMARK, HELD_OUT
 from midspan.page import REPORT, head, plain, source_hash, table
 
 SHOWN = 12
@@ -58,6 +59,8 @@ def write_report_page(report: Mapping[str, Any], path: Path) -> None:
         "Mix": _mix(report),
         "What was dropped": _dropped(report),
         "Duplicates": _duplicates(report),
+        "Benchmarks and held-out projects": _guard(report),
+        "Commits": _commits(report),
         "Secrets and personal data": _redactions(report),
         "Projects": _projects(report),
         "Lineage": _lineage(report),
@@ -159,7 +162,9 @@ def _dropped(report: Mapping[str, Any]) -> str:
     for row in report["samples"]:
         samples.setdefault(str(row["reason"]), []).append(row)
     details = "".join(_reason(name, group, samples.get(name, ())) for name, group in ranked)
-    return f"{_side_by_side(plots)}<p>Open a reason to see some of its files.</p>{details}"
+    limits = "".join(f"<p>{plain(line)}</p>" for line in report["lineage"]["thresholds"])
+    rules = f"<details><summary>Thresholds in force</summary>{limits}</details>"
+    return f"{_side_by_side(plots)}<p>Open a reason to see some of its files.</p>{details}{rules}"
 
 
 def _reason(name: str, group: Mapping[str, int], samples: Sequence[Mapping[str, Any]]) -> str:
@@ -198,6 +203,26 @@ def _duplicates(report: Mapping[str, Any]) -> str:
         f" {found['exact']:,} exact and {found['near']:,} near duplicates were dropped.</p>"
         f"{_side_by_side({'Clusters by number of files': plot, 'Largest clusters': largest})}{kin}"
     )
+
+
+def _guard(report: Mapping[str, Any]) -> str:
+    benchmarks = report["lineage"]["settings"]["guard"]["benchmarks"]
+    counts = {reason: report["dropped"].get(reason, {"files": 0})["files"] for reason in (BENCHMARK, HELD_OUT)}
+    named = ", ".join(map(plain, benchmarks)) or "none: the recipe names none"
+    return (
+        f"<p>Benchmarks looked for: {named}; {counts[BENCHMARK]:,} files held too much of one.</p>"
+        f"<p>{counts[HELD_OUT]:,} files of the training split held most of a file of a held-out project.</p>"
+    )
+
+
+def _commits(report: Mapping[str, Any]) -> str:
+    counts = dict(report["commits"])
+    if not counts:
+        return ""
+    kept = counts.pop("kept", 0)
+    plot = _count_plot({_words(name): count for name, count in counts.items()}, "Commits left out, by reason")
+    figure = _side_by_side({"Left out, by reason": plot}) if counts else ""
+    return f"<p>{kept:,} pairs of a file before and after a commit, in commits.parquet.</p>{figure}"
 
 
 def _redactions(report: Mapping[str, Any]) -> str:

@@ -127,8 +127,7 @@ def run(context: StageContext) -> Metrics:
     listing.broken.extend(broken_too)
     read = {source: digest.hexdigest() for source, digest in contents.items()}
     origin = lineage(context.recipe.name, context.recipe.seed, config, listing, read)
-    report = build_report(context.work / CORPUS_FILE, listing, drops, sample, clusters, kinships, origin)
-    report |= {"commits": pairs}
+    report = build_report(context.work / CORPUS_FILE, listing, drops, sample, clusters, kinships, pairs, origin)
     text = json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False)
     (context.work / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
     write_report_page(json.loads(text), context.work / REPORT_PAGE)

@@ -179,6 +179,18 @@ def test_names_from_outside_cannot_become_markup(built, tmp_path):
     assert "<b>bold" not in page and "<i>.py" not in page and "&lt;b&gt;bold" in page
 
 
+def test_the_page_tells_of_thresholds_benchmarks_and_commits(built, tmp_path):
+    report = json.loads(json.dumps(built[2]))
+    report["commits"] = {"kept": 1_234, "no_change_of_text": 5}
+    report["lineage"]["settings"]["guard"]["benchmarks"] = ["<humaneval>"]
+    report["dropped"]["benchmark"] = {"files": 67, "bytes": 1}
+    write_report_page(report, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    for shown in ("max_line_length &gt; 1,000", "1,234 pairs", "no change of text", "&lt;humaneval&gt;; 67 files"):
+        assert shown in page
+    assert 'href="#commits"' not in (built[0] / "report.html").read_text()
+
+
 def test_the_reader_gives_projects_whole(built):
     work = built[0]
     seen = list(projects(work, "train"))

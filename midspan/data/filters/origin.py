@@ -34,7 +34,7 @@ _GENERATORS = re2.compile(
 _SOURCE_MAP = re2.compile(r'^\{"version":\d+,')
 _SOURCE_MAP_REFERENCE = re2.compile(r"(?m)^/[*/][#@] source(?:Mapping)?URL")
 _VENDORED = re2.compile(
-    r"(?i)(?:^|/)_?(?:vendors?|vendored|3rd[-_]?party|third[-_]?party|externs?|externals?|bundled|node_modules"
+    r"(?i)(?:^|/)_?(?:vendors?|vendored|3rd[-_]?party|third[-_]?party(?:_\w+)?|externs?|externals?|bundled|node_modules"
     r"|bower_components)/|(?:^|/)(?:jquery|bootstrap|angular|modernizr|mootools)[^/]*\.(?:js|css)$"
 )
 _FIXTURE = re2.compile(
