@@ -86,15 +86,17 @@ def run(
     systems: dict[str, list[Prediction]] = {}
     seconds: dict[str, float] = {}
     progress = Progress()
-    for name in model or ():
-        opened = Model(name, runs, workers, tokenizer, family, engine_name(engine))
+    models = [Model(name, runs, workers, tokenizer, family, engine_name(engine)) for name in model or ()]
+    titles = [each.title for each in models]
+    for each, title in zip(models, titles, strict=True):
+        name = title if titles.count(title) == 1 else each.name
         started = time.monotonic()
-        systems[name] = asyncio.run(evaluate_model(opened, {name: way}, chosen, progress))[name]
+        systems |= asyncio.run(evaluate_model(each, {name: way}, chosen, progress))
         seconds[name] = round(time.monotonic() - started, 1)
-    for each in baseline or ():
+    for simple in baseline or ():
         started = time.monotonic()
-        systems[each.value] = asyncio.run(evaluate(CopySystem(raw=raw), chosen, 1, progress))
-        seconds[each.value] = round(time.monotonic() - started, 1)
+        systems[simple.value] = asyncio.run(evaluate(CopySystem(raw=raw), chosen, 1, progress))
+        seconds[simple.value] = round(time.monotonic() - started, 1)
     about = {
         "cases": chosen.name,
         "raw": raw,

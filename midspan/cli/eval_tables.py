@@ -17,7 +17,7 @@ def row_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     """One row per system: the headline figures, the first with their 95 % intervals, and the median latency."""
     table = Table(title=f"{title}: {rows[0]['cases']:,} cases of {rows[0]['projects']:,} projects", box=box.SIMPLE_HEAD)
     table.title_justify = "left"
-    table.add_column("system", overflow="fold")
+    table.add_column("system", overflow="fold", min_width=16)
     for name in HEADLINE:
         table.add_column(FIGURES[name].title, justify="right", no_wrap=name in WITH_INTERVAL)
     table.add_column("p50 ms", justify="right")
@@ -55,7 +55,7 @@ def difference_table(changes: Sequence[Difference], first: str, name: str, cases
 def ablation_table(as_it_is: Mapping[str, Any], changes: Mapping[str, Sequence[Difference]], title: str) -> Table:
     """One row per thing changed: how the headline figures move; coloured where the interval does not hold 0."""
     table = Table(title=f"{title}: what changes", box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("changed", overflow="fold")
+    table.add_column("changed", overflow="fold", min_width=16)
     for name in HEADLINE:
         table.add_column(FIGURES[name].title, justify="right")
     table.add_row(as_it_is["system"], *(_cell(as_it_is, name) for name in HEADLINE))

@@ -35,6 +35,11 @@ class Model:
         """Its file or directory, None if it is elsewhere. Raises MidspanError if there is no such model."""
         return None if is_remote(self.name) else locate(self.name, self.runs, hf=self.engine == "torch").path
 
+    @property
+    def title(self) -> str:
+        """What it is called in a table: run and stage, the directory's or file's name, or the URL."""
+        return self.name if is_remote(self.name) else locate(self.name, self.runs).name
+
     def digest(self) -> str:
         """The contents of a model that is here; of one that is elsewhere no more than URL and tokenizer are known."""
         path = self.path

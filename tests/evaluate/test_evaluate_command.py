@@ -33,6 +33,10 @@ def evaluated(folder, *arguments):
     return json.loads(midspan("run", *common, *arguments))
 
 
+def untimed(row):
+    return {name: value for name, value in row.items() if not name.startswith("latency")}
+
+
 def test_models_raw_or_not_and_a_baseline_in_one_table(folder, tmp_path):
     models = ("--model", folder / "sft" / "hf", "--model", folder / "pretrain" / "hf", "--baseline", "copy")
     out = tmp_path / "results"
@@ -45,8 +49,11 @@ def test_models_raw_or_not_and_a_baseline_in_one_table(folder, tmp_path):
         "report.json",
         "report.html",
     }
+    cache = answers_file(CopySystem(raw=False))
+    cache.write_bytes(cache.read_bytes()[:-20])  # as a kill in the middle of writing leaves it
     again = evaluated(folder, *models, "--out", out)
-    assert again["rows"] == report["rows"]  # latencies too: nothing was asked again
+    assert again["rows"][:2] == report["rows"][:2]  # latencies too: nothing was asked again
+    assert untimed(again["rows"][2]) == untimed(report["rows"][2])
     raw = evaluated(folder, "--model", folder / "sft" / "hf", "--raw", "--out", tmp_path / "raw")
     assert raw["raw"] is True
     compared = json.loads(midspan("compare", f"{out}#{folder / 'sft/hf'}", tmp_path / "raw", "--json"))
@@ -64,16 +71,6 @@ def test_ablations_from_one_command(folder, tmp_path):
     assert set(found["differences"]) == set(names[1:])
     only = json.loads(midspan("ablate", folder / "sft" / "hf", "--part", "healing", *arguments))
     assert [row["system"] for row in only["rows"]] == ["as it is", "no token healing"]
-
-
-def test_a_torn_cache_is_gone_on_with(folder, tmp_path):
-    first = evaluated(folder, "--baseline", "copy", "--out", tmp_path / "out")
-    cache = answers_file(CopySystem(raw=False))
-    cache.write_bytes(cache.read_bytes()[:-20])
-    again = evaluated(folder, "--baseline", "copy", "--out", tmp_path / "out")
-    timed = ("latency_ms", "latency_p95_ms")
-    strip = [{name: value for name, value in row.items() if name not in timed} for row in first["rows"]]
-    assert strip == [{name: value for name, value in row.items() if name not in timed} for row in again["rows"]]
 
 
 @pytest.mark.parametrize(
