@@ -92,7 +92,7 @@ def ranges(groups: Sequence[str], series: Sequence[tuple[str, Sequence[Range | N
         axes.tick_params(axis="x", labelsize=8)
         axes.grid(axis="x", color=LINE, linewidth=0.6)
         axes.set_axisbelow(True)
-        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.04), frameon=False, fontsize=9, ncols=3)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.04), frameon=False, fontsize=9, ncols=2)
         return _svg(figure, alone)
 
 

@@ -135,7 +135,7 @@ def _groups(report: Mapping[str, Any]) -> str:
             groups = sorted(sorted(groups, key=lambda group: -counts[group])[:MOST_GROUPS])
         found = {(row["system"], row["group"]): row for row in rows}
         sizes = {row["group"]: row["cases"] for row in rows}
-        series = [(name, [_range(found.get((name, group))) for group in groups]) for name in names]
+        series = [(_short(name), [_range(found.get((name, group))) for group in groups]) for name in names]
         labels = [f"{group} ({sizes[group]:,})" for group in groups]
         plots.append(f"<figure><h3>{title}</h3>{ranges(labels, series, f'KK {title.lower()}')}</figure>")
     return f'<p>KK in percent, in brackets the number of cases.</p><div class="pair">{"".join(plots)}</div>'
@@ -148,12 +148,17 @@ def _range(row: Mapping[str, Any] | None) -> Range | None:
     return 100 * row[PLOTTED], 100 * low, 100 * high
 
 
+def _short(name: str) -> str:
+    """A name for a legend: beginning and end of a long one."""
+    return name if len(name) <= 28 else f"{name[:12]}…{name[-15:]}"
+
+
 def _confidence(found: Mapping[str, Any]) -> str:
     known = {name: each for name, each in found.items() if each}
     if not known:
         return ""
     series = [
-        (name, [bin["confidence"] for bin in each["bins"]], [bin["right"] for bin in each["bins"]])
+        (_short(name), [bin["confidence"] for bin in each["bins"]], [bin["right"] for bin in each["bins"]])
         for name, each in list(known.items())[:MOST_PLOTTED]
     ]
     plot = curves(series, ("confidence", "share that is right"), "Share right by confidence", diagonal=True)
@@ -168,7 +173,9 @@ def _latency(rows: Sequence[Mapping[str, Any]], systems: Mapping[str, Sequence[P
     for name, predictions in list(systems.items())[:MOST_PLOTTED]:
         times = sorted(prediction.answer.latency_ms for prediction in predictions)
         places = [round(number * (len(times) - 1) / CURVE_POINTS) for number in range(CURVE_POINTS + 1)]
-        series.append((name, [times[place] for place in places], [(place + 1) / len(times) for place in places]))
+        series.append(
+            (_short(name), [times[place] for place in places], [(place + 1) / len(times) for place in places])
+        )
     plot = curves(series, ("milliseconds", "share of requests"), "Requests answered by time")
     body = [
         [
