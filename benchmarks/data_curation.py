@@ -82,12 +82,10 @@ def main() -> None:
 
 def speed(site: Path, folder: Path, halves: bool) -> Table:
     """The whole input with parsing and without; half of the packages, for the memory."""
-    packages = sorted({path.name.split("-")[0] for path in site.glob("*.dist-info")})
     everything = f'{{ kind = "environment", path = "{site}" }}'
     cases = {"all": (everything, ""), "all, parsing off": (everything, PARSING_OFF)}
     if halves:
-        half = json.dumps([name for name in packages if hashlib.sha256(name.encode()).digest()[0] % 2])
-        cases["half of the packages"] = (f'{{ kind = "environment", path = "{site}", packages = {half} }}', "")
+        cases["half of the packages"] = (half_of(site), "")
     table = Table(*COLUMNS, title="midspan data")
     for title, (source, filters) in cases.items():
         measured, report = curate(source, filters, folder / title.replace(" ", "_"))
@@ -95,12 +93,19 @@ def speed(site: Path, folder: Path, halves: bool) -> Table:
     return table
 
 
+def half_of(site: Path) -> str:
+    """A source: half of the packages, by the hash of the name."""
+    packages = sorted({path.name.split("-")[0] for path in site.glob("*.dist-info")})
+    half = json.dumps([name for name in packages if hashlib.sha256(name.encode()).digest()[0] % 2])
+    return f'{{ kind = "environment", path = "{site}", packages = {half} }}'
+
+
 def ray(site: Path, folder: Path) -> Table:
-    """The same corpus from one machine and from two nodes."""
+    """The same corpus from one machine and from two nodes, of half of the packages."""
     from ray.cluster_utils import Cluster
 
-    source = f'{{ kind = "environment", path = "{site}" }}'
-    table = Table(*COLUMNS, title="one corpus")
+    source = half_of(site)
+    table = Table(*COLUMNS, title="one corpus, half of the packages")
     digests = {}
     cluster = Cluster()
     for _ in range(2):

@@ -80,7 +80,7 @@ class FilterConfig(Thresholds):
     preset: Literal["starcoder2", "opencoder"] = "starcoder2"
     """The published rule set that gives what is not set."""
     parse: bool = True
-    """Count parse errors, which is half of the work of reading; without it `max_parse_errors` drops nothing."""
+    """Count parse errors, which is a third of the work; without it `max_parse_errors` drops nothing."""
     min_bytes: Positive = 64
     max_bytes: Positive = 1_000_000
     languages: dict[str, Thresholds] = Field(default={})

@@ -45,6 +45,8 @@ def test_a_planted_secret_goes(kind, value):
         "oid = '1.3.6.1.5.5.7.3.2'\n",
         "mac = '00:1b:44:11:3a:b7'\n",
         "a[1::2]; std::vec::Vec\n",
+        "assert abs(roots[0]+1.4142135623731*I) < 1e-9\n",
+        "limit = x +3.14159265358979\n",
         "password = 'changeme'\n",
         'password = os.environ["DB_PASSWORD"]\n',
         'password = "{password}"\n',
