@@ -61,9 +61,11 @@ def module(project: str, number: int) -> str:
     )
 
 
-def document(project: str, path: str, text: str, split: str = "test", language: str = "python") -> Document:
+def document(
+    project: str, path: str, text: str, split: str = "test", language: str = "python", source: str = ""
+) -> Document:
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Document(project, path, language, text, "MIT", f"source of {project}", digest, split)
+    return Document(project, path, language, text, "MIT", source or f"source of {project}", digest, split)
 
 
 def corpus(projects: int = 4, files: int = 5, split: str = "test") -> list[tuple[str, list[Document]]]:

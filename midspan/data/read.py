@@ -181,7 +181,12 @@ def _measured(text: str) -> dict[str, Any]:
         **text_signals(text),
         "text": redacted,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "normal_sha256": hashlib.sha256(" ".join(redacted.split()).encode()).hexdigest(),
+        "normal_sha256": normal_digest(redacted),
         "bytes": len(data),
         "redacted": sorted(counts.items()),
     }
+
+
+def normal_digest(text: str) -> str:
+    """SHA-256 of a text in which every run of white space is one space."""
+    return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()

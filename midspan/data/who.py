@@ -108,15 +108,20 @@ def build_index(stage_dir: Path) -> npt.NDArray[np.uint64]:
 
 def _rows(index: npt.NDArray[np.uint64], hashes: npt.NDArray[np.uint64]) -> list[int]:
     """The rows of the documents that share most hashes, in the order of rows."""
+    best = sorted(shared(index, hashes).items(), key=lambda each: (-each[1], each[0]))[:LOOKED_AT]
+    return sorted(row for row, _ in best)
+
+
+def shared(index: npt.NDArray[np.uint64], hashes: npt.NDArray[np.uint64]) -> Counter[int]:
+    """How many of the hashes each document has, by its row; hashes of too many documents do not count."""
     first = np.unique(hashes >> np.uint64(ROW_BITS))
     starts = np.searchsorted(index, first << np.uint64(ROW_BITS))
     ends = np.searchsorted(index, (first << np.uint64(ROW_BITS)) | np.uint64((1 << ROW_BITS) - 1), side="right")
-    shared: Counter[int] = Counter()
+    found: Counter[int] = Counter()
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         if end - start <= COMMON:
-            shared.update((index[start:end] & np.uint64((1 << ROW_BITS) - 1)).tolist())
-    best = sorted(shared.items(), key=lambda each: (-each[1], each[0]))[:LOOKED_AT]
-    return sorted(row for row, _ in best)
+            found.update((index[start:end] & np.uint64((1 << ROW_BITS) - 1)).tolist())
+    return found
 
 
 def _documents(stage_dir: Path, rows: list[int]) -> Iterator[tuple[dict[str, str], str]]:

@@ -89,7 +89,7 @@ def syntax_split(text: str, language: Language | None, rng: random.Random, confi
     document = outline(source, language)
     if not any(map(str.isalnum, text)):
         return None
-    cutter = _Cutter(document, language, rng, config.max_middle_chars)
+    cutter = Cutter(document, language, rng, config.max_middle_chars)
     while weights:
         pair = rng.choices(tuple(weights), tuple(weights.values()))[0]
         found = cutter.cut(*pair)
@@ -104,7 +104,7 @@ def syntax_split(text: str, language: Language | None, rng: random.Random, confi
 def possible_pairs(text: str, language: Language | None, rng: random.Random, config: FimConfig) -> set[Pair]:
     """The asked pairs of kinds that `text` has a middle for, as far as `syntax_split` would find one."""
     document = outline(text.encode(), language)
-    cutter = _Cutter(document, language, rng, config.max_middle_chars)
+    cutter = Cutter(document, language, rng, config.max_middle_chars)
     return {pair for pair in pair_shares(config) if any(map(str.isalnum, text)) and cutter.cut(*pair)}
 
 
@@ -123,7 +123,12 @@ def shares(weights: CutWeights, name: str) -> dict[CutKind, float]:
     return {kind: value / total for kind, value in values.items() if value}
 
 
-class _Cutter:
+def opens_text(source: bytes, offset: int) -> bool:
+    """Whether a comment or a string begins at `offset`, by its first characters."""
+    return _TEXT.match(source, offset) is not None
+
+
+class Cutter:
     """Draws cut points of one document."""
 
     def __init__(self, document: Outline, language: Language | None, rng: random.Random, max_chars: int) -> None:
@@ -133,6 +138,7 @@ class _Cutter:
 
     @cached_property
     def texts(self) -> TextSpans:
+        """The strings and comments of the document."""
         return TextSpans(self.document, self.language)
 
     def cut(self, start_kind: CutKind, end_kind: CutKind) -> tuple[int, int, str] | None:
@@ -163,12 +169,16 @@ class _Cutter:
 
     def is_meaningful(self, start: int, end: int) -> bool:
         """Whether a middle is within its length, not mere punctuation, and cuts no block in half."""
+        if not self.is_whole(start, end):
+            return False
+        visible = self.source[start:end].decode().strip()
+        return len(visible) >= MIN_VISIBLE and any(map(str.isalnum, visible))
+
+    def is_whole(self, start: int, end: int) -> bool:
+        """Whether a middle is within its length and cuts no block in half."""
         if not start < end <= self.reach(start):
             return False
         middle = self.source[start:end]
-        visible = middle.decode().strip()
-        if len(visible) < MIN_VISIBLE or not any(map(str.isalnum, visible)):
-            return False
         if b"\n" not in middle and b"\r" not in middle:
             return True
         own = self.opened_at(start)
@@ -240,7 +250,7 @@ class _Cutter:
                 return line.end, "line"
         reach = self.reach(start)
         statements = [span for span in self.block_of(start).statements if start < span.end <= reach]
-        code = [span for span in statements if not _TEXT.match(self.source, span.start)]
+        code = [span for span in statements if not opens_text(self.source, span.start)]
         carried = (self.end_of_line(span.end) for span in code or statements)
         ends = [end for end in carried if end is not None and end <= reach]
         if not ends:

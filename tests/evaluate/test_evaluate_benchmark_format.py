@@ -17,7 +17,14 @@ def write(path, cases=None, projects=None):
     projects = corpus() if projects is None else projects
     cases = draw_cases(lambda: projects, 20, FimConfig(), 0) if cases is None else cases
     documents = [document for _, files in projects for document in files]
-    return write_benchmark(path, cases, documents, name="b", seed=0, recipe={"a": 1}, removed={"short": 3})
+    about = {
+        "name": "b",
+        "seed": 0,
+        "recipe": {"a": 1},
+        "removed_files": {"too_large": 2},
+        "removed_cases": {"short": 3},
+    }
+    return write_benchmark(path, cases, documents, **about)
 
 
 def test_what_was_written_is_read(tmp_path):

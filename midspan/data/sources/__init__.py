@@ -14,6 +14,7 @@ from midspan.data.sources.archive import archive_identity, archive_projects
 from midspan.data.sources.environment import distributions, environment_projects
 from midspan.data.sources.folder import folder_projects
 from midspan.data.sources.git import git_projects, open_revision, plain
+from midspan.data.sources.package import package_projects
 from midspan.data.sources.parquet import parquet_identity, parquet_projects
 from midspan.data.sources.project import Broken, SourceProject, project_identity
 from midspan.data.sources.text import text_identity, text_projects
@@ -24,6 +25,7 @@ from midspan.recipe.sources import (
     EnvironmentSource,
     FolderSource,
     GitSource,
+    PackageSource,
     ParquetSource,
     Source,
     TextSource,
@@ -76,6 +78,8 @@ def label(source: Source) -> str:
             return f"commits:{plain(source.url)}"
         case ArchiveSource():
             return f"archive:{source.path}"
+        case PackageSource():
+            return f"{source.registry}:{source.name}"
         case ParquetSource():
             return f"parquet:{source.path}"
         case TextSource():
@@ -96,6 +100,8 @@ def _identity(source: Source) -> Iterator[str]:
             yield open_revision(source.url, source.revision, history=True)[1]
         case ArchiveSource():
             yield from archive_identity(source)
+        case PackageSource():  # the recipe says which archive, to the byte
+            pass
         case ParquetSource():
             yield from parquet_identity(source)
         case TextSource():
@@ -114,6 +120,8 @@ def _projects(source: Source) -> Iterator[SourceProject | Broken]:
             return iter(())
         case ArchiveSource():
             return archive_projects(source)
+        case PackageSource():
+            return package_projects(source)
         case ParquetSource():
             return parquet_projects(source)
         case TextSource():

@@ -48,10 +48,14 @@ def archive_projects(source: ArchiveSource) -> Iterator[SourceProject | Broken]:
     """The archives at a path, in a folder, or of a glob. Raises MidspanError if there is none."""
     for path in files_at(source.path, _SUFFIXES):
         try:
-            yield _project(path)
+            yield archive_project(path)
         except (Refused, *DAMAGE) as error:
-            reason = str(error) if isinstance(error, Refused) else f"damaged: {error or type(error).__name__}"
-            yield Broken(f"archive:{path.name}", reason)
+            yield Broken(f"archive:{path.name}", unreadable(error))
+
+
+def unreadable(error: Exception) -> str:
+    """Why an archive cannot be read, in words."""
+    return str(error) if isinstance(error, Refused) else f"damaged: {error or type(error).__name__}"
 
 
 def archive_identity(source: ArchiveSource) -> Iterator[str]:
@@ -60,7 +64,8 @@ def archive_identity(source: ArchiveSource) -> Iterator[str]:
         yield f"{path}\0{stamp_of(path.stat())}"
 
 
-def _project(path: Path) -> SourceProject:
+def archive_project(path: Path) -> SourceProject:
+    """The project in an archive. Raises `Refused`, or one of `DAMAGE`, for an archive that cannot be read."""
     stamp = stamp_of(path.stat())
     skipped: Counter[str] = Counter()
     kind = _SUFFIXES[suffix_of(path.name, _SUFFIXES)]

@@ -87,7 +87,7 @@ def _history(repository: Path, tip: str) -> Iterator[tuple[bytes, bytes, list[Ch
     """(Commit, message, changes) of every commit that is no merge; a change is modes, contents, status and path."""
     arguments = ("log", "-z", "--raw", "--no-abbrev", "--no-renames", "--no-merges", "--format=%x01%H%x02%B%x03", tip)
     commit, message, changed = b"", b"", list[Changed]()
-    fields = _fields(repository, arguments)
+    fields = fields_of(repository, arguments)
     for field in fields:
         if header := _HEADER.match(field.lstrip(b"\n")):
             if commit:
@@ -100,8 +100,8 @@ def _history(repository: Path, tip: str) -> Iterator[tuple[bytes, bytes, list[Ch
         yield commit, message, changed
 
 
-def _fields(repository: Path, arguments: tuple[str, ...]) -> Iterator[bytes]:
-    """What git prints, cut at its NULs, as it comes."""
+def fields_of(repository: Path, arguments: tuple[str, ...]) -> Iterator[bytes]:
+    """What a command of git prints, cut at its NULs, as it comes."""
     with subprocess.Popen(
         command(repository, *arguments),
         env=environment(),

@@ -12,7 +12,7 @@ or where it was written. A directory whose digests do not fit is refused, never 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -50,7 +50,7 @@ ROW_GROUP = 1_024
 
 
 class Manifest(Section):
-    """What a benchmark is. `strata` counts cases by language and kind, `removed` what was left out by reason."""
+    """What a benchmark is. `strata` counts cases by language and kind, `removed_` what was left out by reason."""
 
     format: Format = FORMAT
     version: int = VERSION
@@ -58,11 +58,14 @@ class Manifest(Section):
     seed: int
     code: str = midspan.__version__
     recipe: dict[str, Any]
+    not_in: list[str]
+    """SHA-256 of each corpus that the documents were kept apart from."""
     projects: int
     documents: int
     cases: int
     strata: dict[str, dict[str, int]]
-    removed: dict[str, int]
+    removed_files: dict[str, int]
+    removed_cases: dict[str, int]
     files: dict[str, str]
     """SHA-256 of each file beside the manifest."""
 
@@ -88,7 +91,9 @@ def write_benchmark(
     name: str,
     seed: int,
     recipe: dict[str, Any],
-    removed: dict[str, int],
+    removed_files: dict[str, int],
+    removed_cases: dict[str, int],
+    not_in: Sequence[str] = (),
 ) -> Benchmark:
     """Write a benchmark to `path`, which must be new, and return it. Raises MidspanError if it is not, or cannot be."""
     if path.exists():
@@ -110,12 +115,14 @@ def write_benchmark(
             name=name,
             seed=seed,
             recipe=recipe,
+            not_in=list(not_in),
             projects=len({document.project for document in kept}),
             documents=len(kept),
             cases=len(ordered),
             strata={language: dict(sorted(kinds.items())) for language, kinds in sorted(strata.items())},
-            removed=dict(sorted(removed.items())),
-            files={file: _digest(aside / file) for file in (CASES_FILE, CORPUS_FILE)},
+            removed_files=dict(sorted(removed_files.items())),
+            removed_cases=dict(sorted(removed_cases.items())),
+            files={file: digest_of(aside / file) for file in (CASES_FILE, CORPUS_FILE)},
         )
         text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
         (aside / MANIFEST_FILE).write_text(text, encoding="utf-8")
@@ -134,7 +141,7 @@ def read_benchmark(path: Path) -> Benchmark:
     """
     manifest = read_manifest(path)
     for file, digest in manifest.files.items():
-        if _digest(path / file) != digest:
+        if digest_of(path / file) != digest:
             raise MidspanError(f"{path / file} is not what the benchmark was written with", "get or build it again")
     rows = pq.read_table(path / CASES_FILE).to_pylist()
     wanted = {(row["project"], row["path"]) for row in rows}
@@ -174,7 +181,8 @@ def read_manifest(path: Path) -> Manifest:
         raise MidspanError(f"{file} is damaged: {where}: {detail['msg']}", "get or build the benchmark again") from None
 
 
-def _digest(file: Path) -> str:
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file of a benchmark. Raises MidspanError if it cannot be read."""
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -10,8 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from midspan.context.store import default_cache
 from midspan.errors import MidspanError
+
+PARQUET = b"PAR1"
+ROWS = 256
 
 
 def benchmark_file(benchmark: str, name: str, origin: str, given: Path | None) -> Path:
@@ -31,10 +37,25 @@ def benchmark_file(benchmark: str, name: str, origin: str, given: Path | None) -
         raise MidspanError(f"{benchmark}: there is no file {found}", f"get {name} from {origin}")
     if found.resolve() != kept.resolve():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        aside = kept.with_name(f"{name}.partial")
+        aside = kept.with_name(f"{kept.name}.partial")
         shutil.copyfile(found, aside)
         aside.replace(kept)
     return found
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, told by its beginning, or of one of JSON lines. Raises MidspanError for others."""
+    try:
+        with path.open("rb") as file:
+            is_parquet = file.read(len(PARQUET)) == PARQUET
+        if is_parquet:
+            with pq.ParquetFile(path) as table:
+                for batch in table.iter_batches(ROWS):
+                    yield from batch.to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise MidspanError(f"cannot read {path}: {error}", "get the file again") from None
+    if not is_parquet:
+        yield from json_lines(path)
 
 
 def json_lines(path: Path) -> Iterator[dict[str, Any]]:

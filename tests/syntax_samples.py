@@ -1,4 +1,4 @@
-"""Samples: one file per language under `samples/`, real-looking code with what must be found in it marked.
+"""Samples: one file per language under `syntax/samples/`, real-looking code with what must be found in it marked.
 
 `⟦` and `⟧` stand around a block that cuts must find; the first one is the body of a function, or what comes nearest.
 """
@@ -40,5 +40,5 @@ def read_sample(marked: str) -> Sample:
 
 SAMPLES: dict[str, Sample] = {
     path.stem: read_sample(path.read_text(encoding="utf-8"))
-    for path in sorted((Path(__file__).parent / "samples").glob("*.txt"))
+    for path in sorted((Path(__file__).parent / "syntax" / "samples").glob("*.txt"))
 }
