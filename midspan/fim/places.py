@@ -14,8 +14,8 @@ sees suggestions at, each of them often enough to be measured:
                    leaves it; the line break is still to come        them
     text           in a comment or a string, before a word           with its line, or before the closing quote
 
-Comments at the head of a file, licences mostly, are no place. A middle never cuts a block in half; it may be trivial,
-that is the caller's to judge.
+Comments at the head of a file, licences mostly, are no place. A middle never cuts a block in half, and behind its first
+line closes no bracket that it did not open. It may be trivial, that is the caller's to judge.
 """
 
 import random
@@ -32,6 +32,9 @@ DRAWS = 30
 """Draws at a place before a document counts as having no more of it."""
 
 _BREAK = re.compile(rb"\r\n|\n|\r")
+_VISIBLE = re.compile(rb"\S")
+_BRACKET = re.compile(rb"[()\[\]{}]")
+_BRACKET_OR_COMMA = re.compile(rb"[()\[\]{},]")
 _WORD_START = re.compile(rb"(?<![\w\x80-\xff])[\w\x80-\xff]")
 _CLOSING_MARKS = b" \t\"'`*/->"
 """What ends a string or a comment, and the blanks before it."""
@@ -71,7 +74,7 @@ def place_splits(
             if middle is None:
                 continue
             start, end, unit = middle
-            if start < carets.first_code or start in found or not carets.cutter.is_whole(start, end):
+            if start < carets.first_code or start in found or not carets.is_whole(start, end):
                 continue
             found.add(start)
             before, truth, after = (part.decode() for part in (source[:start], source[start:end], source[end:]))
@@ -103,6 +106,22 @@ class _Carets:
                 return self._after_line()
             case Place.TEXT:
                 return self._text()
+
+    def is_whole(self, start: int, end: int) -> bool:
+        """Whether a middle is within its length, cuts no block in half and leaves brackets around it to others."""
+        if not self.cutter.is_whole(start, end):
+            return False
+        first_line = _BREAK.search(self.source, start, end)
+        depth = lowest = 0
+        for bracket in _BRACKET.finditer(self.source, start, end):
+            if self.cutter.texts.around(bracket.start()):
+                continue
+            depth += 1 if bracket[0] in b"([{" else -1
+            if first_line is None or bracket.start() < first_line.start():
+                lowest = min(lowest, depth)
+            elif depth < lowest:
+                return False
+        return True
 
     def _first_code(self) -> int:
         """Where the first line begins that is no comment."""
@@ -166,18 +185,15 @@ class _Carets:
     def _behind_commas(self, span: Span) -> list[int]:
         """Where the arguments behind the first begin."""
         points: list[int] = []
-        depth, offset = 0, span.start
-        while offset < span.end:
-            if text := self.cutter.texts.around(offset):
-                offset = text.end
+        depth = 0
+        for mark in _BRACKET_OR_COMMA.finditer(self.source, *span):
+            if self.cutter.texts.around(mark.start()):
                 continue
-            byte = self.source[offset : offset + 1]
-            depth += (byte in b"([{") - (byte in b")]}")
-            offset += 1
-            if byte == b"," and depth == 0:
-                behind = self.source[offset : span.end]
-                points.append(span.end - len(behind.lstrip()))
-        return [point for point in points if point < span.end]
+            if mark[0] != b",":
+                depth += 1 if mark[0] in b"([{" else -1
+            elif depth == 0 and (argument := _VISIBLE.search(self.source, mark.end(), span.end)):
+                points.append(argument.start())
+        return points
 
     def _after_line(self) -> Middle | None:
         block = self.rng.choice((self.document.root, *self.document.blocks))

@@ -87,3 +87,10 @@ def test_arguments_are_asked_for_from_each_comma():
     text = 'x = call(one, ["a, b", (2, 3)], last=4)\n'
     found = {split.middle for place, split in drawn("python", text=text) if place == "arguments"}
     assert found == {'one, ["a, b", (2, 3)], last=4', '["a, b", (2, 3)], last=4', "last=4"}
+
+
+def test_brackets_that_were_open_before_are_left_to_others():
+    text = "f(function () {\n  a(1);\n  return {\n    b: 2,\n    c: 3\n  };\n});\ng();\n"
+    for _, split in drawn("javascript", each=100, text=text):
+        behind_first_line = split.middle.partition("\n")[2]
+        assert behind_first_line.count("}") <= split.middle.count("{"), split
