@@ -29,6 +29,10 @@ def write(root, files):
         (root / path).write_text(text)
 
 
+def code(number):
+    return "".join(f"value_{number}_{line} = compute_{line}({number}, 'number {number}')\n" for line in range(12))
+
+
 def licensed(project, number):
     return f"# {MIT}\n{module(project, number)}"
 
@@ -90,6 +94,14 @@ def test_what_training_saw_is_left_out(tmp_path):
     removed.clear()
     assert unseen(mine[:8], corpus, removed) == []
     assert removed == {"project_in_training": 8}
+
+
+def test_a_licence_header_makes_no_near_duplicate(tmp_path):
+    header = "".join(f"# Line {number} of a licence that everybody puts at the head.\n" for number in range(30))
+    mine = [document("mine", f"m{number}.py", f"{header}\n{code(number)}") for number in range(12)]
+    corpus = corpus_of(tmp_path / "data", document("theirs", "a.py", f"{header}\n{module('theirs', 1)}"))
+    removed = Counter()
+    assert unseen(mine, corpus, removed) == mine and not removed
 
 
 def test_a_run_without_a_corpus_is_an_error(tmp_path):

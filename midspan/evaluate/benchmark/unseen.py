@@ -1,7 +1,8 @@
 """Keeping a benchmark apart from what models were trained on: the corpora of runs, and the past of a repository.
 
 A file is *seen* if its text, white space aside, is in a corpus, or if at least `NEAR` of its fingerprints (see
-`data.grams`) stand in one file of it: a near duplicate, or a part of something larger. A project leaves whole if the
+`data.grams`) stand in one file of it: a near duplicate, or a part of something larger. Fingerprints that more than
+`SHARED_BY` files of the benchmark have, as those of licence headers, do not count. A project leaves whole if the
 corpus has one of its name, or if at least `SEEN_SHARE` of its files were seen. All splits of the corpus count.
 """
 
@@ -10,11 +11,12 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from midspan.data.corpus import CORPUS_FILE, Document
-from midspan.data.grams import fingerprints
-from midspan.data.guard import FEWEST, NEAR
+from midspan.data.grams import Hashes, fingerprints
+from midspan.data.guard import FEWEST, NEAR, SHARED_BY
 from midspan.data.read import normal_digest
 from midspan.data.sources import label
 from midspan.data.sources.first_commits import first_commits
@@ -40,8 +42,7 @@ def unseen(documents: Sequence[Document], corpus: Path, removed: Counter[str]) -
     reasons: dict[int, str] = {}
     sizes = Counter(document.project for document in documents)
     seen: Counter[str] = Counter()
-    for number, document in enumerate(documents):
-        prints = fingerprints(document.text)
+    for number, (document, prints) in enumerate(zip(documents, _telling(documents), strict=True)):
         most = max(shared(index, prints).values(), default=0)
         if document.sha256 in digests or normal_digest(document.text) in digests:
             reasons[number] = "in_training"
@@ -54,6 +55,14 @@ def unseen(documents: Sequence[Document], corpus: Path, removed: Counter[str]) -
             reasons[number] = "project_in_training"
     removed.update(reasons.values())
     return [document for number, document in enumerate(documents) if number not in reasons]
+
+
+def _telling(documents: Sequence[Document]) -> list[Hashes]:
+    """The fingerprints of each document that are not boilerplate."""
+    prints = [fingerprints(document.text) for document in documents]
+    values, counts = np.unique(np.concatenate([np.zeros(0, np.uint64), *prints]), return_counts=True)
+    boilerplate = values[counts > SHARED_BY]
+    return [each[~np.isin(each, boilerplate)] for each in prints]
 
 
 def newer(
