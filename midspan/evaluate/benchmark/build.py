@@ -11,19 +11,18 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
 from midspan.data.corpus import CORPUS_FILE, Document
 from midspan.data.dataframe import start_runner
 from midspan.data.drops import Drops
 from midspan.data.duplicates import find_clusters
 from midspan.data.entries import Entry, entries, tables
-from midspan.data.filters.rules import Filters, gate
+from midspan.data.filters.rules import Filters
 from midspan.data.listing import list_candidates
+from midspan.data.measure import measure, signals_of
 from midspan.data.opt_out import read_opt_out
 from midspan.data.read import read_parts
 from midspan.data.sources.project import Broken
-from midspan.data.stage import check_languages, drop_duplicates, refusal
+from midspan.data.stage import check_languages, drop_duplicates, filtered, refusal
 from midspan.errors import MidspanError
 from midspan.evaluate.benchmark.draw import draw_benchmark
 from midspan.evaluate.benchmark.format import SPLIT, Benchmark, digest_of, write_benchmark
@@ -80,7 +79,7 @@ def _documents(config: DataConfig, removed: Counter[str], progress: Progress) ->
         raise _broken(listing.broken)
     filters = Filters(config.filters)
     with tempfile.TemporaryDirectory(prefix="midspan-benchmark-") as scratch:
-        parts = read_parts(listing.candidates, refused, gate(config.filters), Path(scratch), processes, progress)
+        parts = read_parts(listing.candidates, refused, Path(scratch), processes, progress)
         kept: list[Entry] = []
         for entry, signals in entries(parts):
             if why := refusal(entry, signals, config, filters):
@@ -89,10 +88,11 @@ def _documents(config: DataConfig, removed: Counter[str], progress: Progress) ->
                 kept.append(entry)
         clusters = find_clusters(parts, kept, config.duplicates, Path(scratch))
         kept = drop_duplicates(kept, clusters, (), config.duplicates, drops)
-        rows = pa.array([entry.row for entry in kept], pa.int64())
+        measured = measure(parts, kept, config.filters.parse, processes, progress)
+        kept = filtered(kept, signals_of(parts, measured, kept), filters, drops)
         found = [
             Document(**{name: row[name] for name in COLUMNS}, split=SPLIT)
-            for table in tables(parts, rows, COLUMNS)
+            for table in tables(parts, [entry.row for entry in kept], COLUMNS)
             for row in table.to_pylist()
         ]
     removed.update(drops.files)
