@@ -6,7 +6,8 @@ after a kill only the parts that are missing are read, and none if only threshol
 by the names of the files, so that after a change of a source few other parts are cut anew. Daft hands the parts to one
 process per core (or to the workers of a Ray cluster).
 
-Cost: about 14 MB/s per core of source text, half of it redaction; memory is that of a part (16 MB) times a small factor.
+Cost: about 14 MB/s per core of source text, a third of it redaction; memory is that of a part (16 MB) times a small
+factor.
 """
 
 import hashlib

@@ -215,6 +215,7 @@ def test_finished_parts_are_not_read_again(sources, tmp_path, monkeypatch):
     for project in ("beta", "gamma", "delta"):
         write(copy, {f"{project}/LICENSE": MIT, f"{project}/a.py": code(project)})
     monkeypatch.setattr("midspan.data.read.PART_FILES", 1)
+    monkeypatch.setattr("midspan.data.stage.start_runner", lambda: 1)
     build(copy, tmp_path / "data")
     parts = sorted((tmp_path / ".parts").glob("*.parquet"))
     assert len(parts) == 3

@@ -15,6 +15,7 @@ NEAR = 200
 
 _INTERNATIONAL = re.compile(rb"\+[1-9](?:[ .()/-]{0,3}[0-9]){7,14}(?![0-9A-Za-z_])")
 _NATIONAL = re.compile(rb"\(?[0-9]{2,5}\)?(?:[ ./-]{1,2}[0-9]{2,8}){1,5}(?![0-9A-Za-z_])")
+_OPERANDS = (b"_", b".", b"-", b"+", b")", b"]")
 _DECIMAL = re.compile(rb"\+[0-9]+\.[0-9]+")
 _ABOUT_PHONES = re.compile(rb"(?i)phone|\btel\b|mobile|\bfax\b|\bcell\b|whats.?app|\bcall\b|\bsms\b|\bdial")
 _FICTION = re.compile(rb"555.?01[0-9]{2}\Z|(?:123.?456|000.?000|555.?5555|1234.?567)")
@@ -86,7 +87,7 @@ def _phone(data: bytes, start: int, end: int) -> Iterator[Finding]:
     value, before = match.group(), data[start - 1 : start] if start else b""
     digits = re.sub(rb"[^0-9]", b"", value)
     separated = re.search(rb"[ ().-]", value[1:]) is not None
-    if before.isalnum() or before in (b"_", b".", b"-", b"+", b")", b"]") or _FICTION.search(value) or len(set(digits)) < 3:
+    if before.isalnum() or before in _OPERANDS or _FICTION.search(value) or len(set(digits)) < 3:
         return
     stop = data.find(b"\n", match.end())
     about = _ABOUT_PHONES.search(data, line_start, stop if stop >= 0 else len(data)) is not None
