@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from midspan.cli.options import DEFAULT_RUNS, JsonOption, RecipeArgument, RunsOption, SetOption
+from midspan.errors import MidspanError
 from midspan.recipe.build import build, run_stage
 from midspan.recipe.graph import STAGES, Stage
 from midspan.recipe.load import load_recipe
@@ -36,13 +37,30 @@ def _build(
     set_: SetOption = None,
     runs: RunsOption = DEFAULT_RUNS,
     json_: JsonOption = False,
+    start: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="STAGE", help="Take the stages before this one as they stand, their sources unseen."
+        ),
+    ] = "data",
 ) -> None:
     """Run every stage of RECIPE that is missing or out of date: repositories in, a measured and exported model out."""
     loaded = load_recipe(recipe, tuple(set_ or ()))
     progress = Progress()
-    manifests = build(loaded, runs, progress, lambda stage, manifest, reused: say_finished(progress, manifest, reused))
+
+    def say(stage: Stage, manifest: Manifest, reused: bool) -> None:
+        say_finished(progress, manifest, reused)
+
+    manifests = build(loaded, runs, progress, say, start=stage_named(start))
     if json_:
         typer.echo(json.dumps({name: _as_json(manifest, runs, loaded.name) for name, manifest in manifests.items()}))
+
+
+def stage_named(name: str) -> str:
+    """The name of a stage. Raises MidspanError."""
+    if name not in STAGES:
+        raise MidspanError(f"there is no stage {name}", f"the stages are: {', '.join(STAGES)}")
+    return name
 
 
 def stage_command(name: str) -> Any:

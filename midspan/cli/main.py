@@ -9,7 +9,22 @@ from types import FrameType
 import typer
 
 import midspan
-from midspan.cli import build, calibrate, complete, data, doctor, eval, index, plan, review, runs, serve, syntax
+from midspan.cli import (
+    build,
+    calibrate,
+    complete,
+    data,
+    doctor,
+    eval,
+    index,
+    legs,
+    plan,
+    report,
+    review,
+    runs,
+    serve,
+    syntax,
+)
 from midspan.errors import MidspanError
 
 app = typer.Typer(
@@ -35,7 +50,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit
 
 
-for module in (build, data, eval, plan, runs, review, syntax, complete, calibrate, serve, index, doctor):
+for module in (build, legs, data, eval, plan, runs, report, review, syntax, complete, calibrate, serve, index, doctor):
     module.register(app)
 
 

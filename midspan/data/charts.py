@@ -102,8 +102,11 @@ def curves(
     alone: str,
     *,
     diagonal: bool = False,
+    between: tuple[float, float] | None = (0, 1.02),
 ) -> str:
-    """Lines through (name, x, y) of each of `series`, y from 0 to 1; `diagonal` draws where both are the same."""
+    """Lines through (name, x, y) of each of `series`, y `between` two values or, for None, as far as they reach;
+    `diagonal` draws where both are the same.
+    """
     with matplotlib.rc_context(_SETTINGS):
         figure, axes = _empty(10)
         if diagonal:
@@ -111,13 +114,15 @@ def curves(
         for number, (name, x, y) in enumerate(series):
             colour, marker = _looks(number)
             axes.plot(x, y, color=colour, marker=marker if diagonal else None, markersize=4, linewidth=1.4, label=name)
-        axes.set_ylim(0, 1.02)
+        if between is not None:
+            axes.set_ylim(*between)
         axes.set_xlim(left=0)
         axes.set_xlabel(labels[0], color=DIM, fontsize=9)
         axes.set_ylabel(labels[1], color=DIM, fontsize=9)
         axes.tick_params(labelsize=8)
         axes.grid(color=LINE, linewidth=0.6)
-        axes.legend(loc="lower right", frameon=False, fontsize=9)
+        if between is not None or len(series) > 1:
+            axes.legend(loc="lower right" if between is not None else "best", frameon=False, fontsize=9)
         return _svg(figure, alone)
 
 

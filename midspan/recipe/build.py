@@ -37,16 +37,26 @@ from midspan.recipe.stage import StageContext
 
 
 def build(
-    recipe: Recipe, runs: Path, progress: Progress, finished: Callable[[Stage, Manifest, bool], None] | None = None
+    recipe: Recipe,
+    runs: Path,
+    progress: Progress,
+    finished: Callable[[Stage, Manifest, bool], None] | None = None,
+    *,
+    start: str = "data",
 ) -> dict[str, Manifest]:
     """Run every stage that is missing or out of date; the manifests of all stages by name.
 
-    `finished(stage, manifest, reused)` is called after each stage.
+    `finished(stage, manifest, reused)` is called after each stage. Stages before `start` are taken as they stand: their
+    sources need not be there any more.
     """
     manifests: dict[str, Manifest] = {}
-    with _locked(runs / recipe.name):
+    before = list(STAGES)[: list(STAGES).index(start)]
+    with locked(runs / recipe.name):
         for stage in STAGES.values():
-            manifest, reused = _run(stage, recipe, runs / recipe.name, manifests, progress)
+            if stage.name in before:
+                manifest, reused = read_manifest(_finished(stage.name, runs / recipe.name)), True
+            else:
+                manifest, reused = _run(stage, recipe, runs / recipe.name, manifests, progress)
             manifests[stage.name] = manifest
             if finished:
                 finished(stage, manifest, reused)
@@ -56,14 +66,19 @@ def build(
 def run_stage(name: str, recipe: Recipe, runs: Path, progress: Progress) -> tuple[Manifest, bool]:
     """Run one stage, whose inputs must be finished; its manifest, and whether it was reused as it stood."""
     stage, run = STAGES[name], runs / recipe.name
-    with _locked(run):
-        for need in stage.needs:
-            if not (run / need).exists():
-                raise MidspanError(
-                    f"stage {name} needs stage {need}, which run {recipe.name} does not have",
-                    f"run `midspan {need}` first, or `midspan build` for all stages",
-                )
-        return _run(stage, recipe, run, {need: read_manifest(run / need) for need in stage.needs}, progress)
+    with locked(run):
+        inputs = {need: read_manifest(_finished(need, run)) for need in stage.needs}
+        return _run(stage, recipe, run, inputs, progress)
+
+
+def _finished(stage: str, run: Path) -> Path:
+    """The directory of a finished stage. Raises MidspanError if there is none."""
+    if not (run / stage).exists():
+        raise MidspanError(
+            f"run {run.name} does not have stage {stage}, which is needed",
+            f"run `midspan {stage}` first, or `midspan build` for all stages",
+        )
+    return run / stage
 
 
 def _input_digests(stage: Stage, recipe: Recipe, manifests: dict[str, Manifest]) -> dict[str, str]:
@@ -167,8 +182,8 @@ def _replaced(final: Path) -> Path:
 
 
 @contextmanager
-def _locked(run: Path) -> Iterator[None]:
-    """Hold the run's lock, so that two builds never work on one run at the same time."""
+def locked(run: Path) -> Iterator[None]:
+    """Hold the run's lock, so that no two processes work on it at once; the run's directory is made if missing."""
     run.mkdir(parents=True, exist_ok=True)
     with (run / ".lock").open("w") as lock:
         try:

@@ -8,6 +8,8 @@ from midspan.recipe.progress import Progress
 from midspan.recipe.schema import Recipe
 
 Metrics = dict[str, float | int | str]
+CHECKPOINT = "checkpoint-"
+"""How the folders in `resume/` begin that training goes on from; the step follows."""
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,17 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from midspan.model.checkpoint import save_weights
 from midspan.recipe.disk import sync
+from midspan.recipe.schema import ModelConfig
+from midspan.recipe.stage import CHECKPOINT
 from midspan.train.optimizers import state_names
 from midspan.train.parallel import Devices, like, whole
-
-PREFIX = "checkpoint-"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def save(folder: Path, model: nn.Module, optimizers: list[Optimizer], progressed
                 tensors[f"optimizer.{names[parameter]}.{key}"] = whole(value)
     if not devices.first:
         return
-    target = folder / f"{PREFIX}{progressed.step}"
+    target = folder / f"{CHECKPOINT}{progressed.step}"
     aside = folder / f"{target.name}.partial"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
@@ -56,17 +58,17 @@ def save(folder: Path, model: nn.Module, optimizers: list[Optimizer], progressed
         sync(path)
     aside.rename(target)
     sync(folder)
-    for other in folder.glob(PREFIX + "*"):
+    for other in folder.glob(CHECKPOINT + "*"):
         if other != target:
             shutil.rmtree(other)
 
 
 def load(folder: Path, model: nn.Module, optimizers: list[Optimizer]) -> Progressed | None:
     """Bring model and optimizers to the newest whole checkpoint; None if there is none."""
-    whole_ones = [path for path in folder.glob(PREFIX + "*") if path.suffix != ".partial"]
+    whole_ones = [path for path in folder.glob(CHECKPOINT + "*") if path.suffix != ".partial"]
     if not whole_ones:
         return None
-    newest = max(whole_ones, key=lambda path: int(path.name.removeprefix(PREFIX)))
+    newest = max(whole_ones, key=lambda path: int(path.name.removeprefix(CHECKPOINT)))
     tensors = load_file(newest / "state.safetensors")
     parameters = dict(model.named_parameters())
     for name, parameter in parameters.items():
@@ -77,6 +79,14 @@ def load(folder: Path, model: nn.Module, optimizers: list[Optimizer]) -> Progres
         parameter = parameters[parameter_name]
         owner[parameter].state[parameter][key] = like(tensor, parameter.data)
     return Progressed(**json.loads((newest / "state.json").read_text()))
+
+
+def save_weights_of(checkpoint: Path, config: ModelConfig, tokenizer_json: str, folder: Path) -> None:
+    """Write the weights of a checkpoint in bfloat16 as a Hugging Face directory with its tokenizer."""
+    tensors = load_file(checkpoint / "state.safetensors")
+    weights = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
+    vocab_size = len(weights["model.embed_tokens.weight"])
+    save_weights(config, vocab_size, weights, tokenizer_json, folder, torch.bfloat16)
 
 
 def _parameters_of(optimizer: Optimizer) -> list[Tensor]:

@@ -5,14 +5,17 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 from nano_run import NanoRun, midspan, write_recipe
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from midspan.complete.completer import Completer
@@ -38,7 +41,11 @@ DATA_SPLITS = ("train", "valid", "test")
 
 
 def metrics_rows(nano: NanoRun, stage: str) -> list[dict]:
-    return [json.loads(line) for line in (nano.stage(stage) / "metrics.jsonl").read_text().splitlines()]
+    return metrics_rows_of(nano.run, stage)
+
+
+def metrics_rows_of(run: Path, stage: str = "pretrain") -> list[dict]:
+    return [json.loads(line) for line in (run / stage / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_every_stage_is_finished_and_its_manifest_true(nano):
@@ -174,6 +181,94 @@ def test_killed_anywhere_and_resumed_gives_the_same_bytes(nano, tmp_path):
             {o.path: o.sha256 for o in manifest.outputs if _is_reproducible(stage, o.path)} for manifest in manifests
         )
         assert kept == again, f"stage {stage}, killed: {killed}"
+
+
+DIE_AT_STEP = """
+import os, signal, sys
+from midspan.cli.main import run
+from midspan.train import loop
+step, calls = loop._step, []
+def dying(*given):
+    calls.append(1)
+    if len(calls) == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*given)
+loop._step = dying
+run(sys.argv[1:])
+"""
+
+
+def test_a_leg_on_another_machine_leaves_no_trace_in_the_curve(nano, tmp_path):
+    home, away = tmp_path / "home", tmp_path / "away"
+    for stage in ("data", "tokenizer"):
+        shutil.copytree(nano.stage(stage), home / "runs/nano" / stage)
+    recipe = str(nano.folder / "recipe.toml")
+    killed = subprocess.run([sys.executable, "-c", DIE_AT_STEP, "pretrain", recipe], cwd=home, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+
+    packed = midspan("pack", recipe, "-o", "out", "--part-size", "200kB", cwd=home).stdout
+    parts = sorted((home / "out").glob("part-*"))
+    assert "stage pretrain at step 5" in packed and len(parts) > 2
+    assert {path.stat().st_size for path in parts[:-1]} == {200_000}
+    midspan("pack", recipe, "-o", "again", "--part-size", "200kB", cwd=home)
+    assert [path.read_bytes() for path in parts] == [path.read_bytes() for path in sorted(home.glob("again/part-*"))]
+
+    shutil.copytree(home / "out", away / "in")
+    whole = (away / "in" / parts[1].name).read_bytes()
+    for damage, why in ((None, "is missing"), (whole[:-1] + b"?", "is damaged")):
+        (away / "in" / parts[1].name).unlink(missing_ok=True)
+        if damage:
+            (away / "in" / parts[1].name).write_bytes(damage)
+        answer = midspan("unpack", "in", cwd=away, check=False)
+        assert answer.returncode == 2 and why in answer.stderr and not (away / "runs/nano/data").exists()
+    (away / "in" / parts[1].name).write_bytes(whole)
+    said = midspan("unpack", "in", cwd=away).stdout
+    assert "midspan pretrain runs/nano/recipe.toml" in said
+    midspan("pretrain", "runs/nano/recipe.toml", cwd=away)
+
+    curves = [
+        [(row["step"], row["loss"]) for row in metrics_rows_of(run) if "loss" in row]
+        for run in (nano.run, away / "runs/nano")
+    ]
+    assert curves[0] == curves[1]
+    weights = "pretrain/hf/model.safetensors"
+    assert (away / "runs/nano" / weights).read_bytes() == (nano.run / weights).read_bytes()
+
+    midspan("pack", "runs/nano/recipe.toml", "-o", "back", "--stage", "pretrain", "--no-inputs", cwd=away)
+    assert midspan("unpack", str(away / "back"), cwd=home).stdout.startswith("runs/nano: pretrain\n")
+    assert not (home / "runs/nano/.pretrain.work").exists()
+    assert "pretrain: reused" in midspan("pretrain", recipe, cwd=home).stderr
+    assert "nothing new" in midspan("unpack", str(away / "back"), cwd=home).stdout
+    behind = midspan("unpack", "out", cwd=home, check=False)
+    assert behind.returncode == 2 and "is finished here" in behind.stderr
+
+
+def test_weights_alone_come_home(nano, tmp_path):
+    for stage in ("data", "tokenizer"):
+        shutil.copytree(nano.stage(stage), tmp_path / "runs/nano" / stage)
+    recipe = str(nano.folder / "recipe.toml")
+    subprocess.run([sys.executable, "-c", DIE_AT_STEP, "pretrain", recipe], cwd=tmp_path, capture_output=True)
+    midspan("pack", recipe, "-o", "out", "--weights-only", "--no-inputs", cwd=tmp_path)
+    (tmp_path / "home").mkdir()
+    midspan("unpack", "../out", cwd=tmp_path / "home")
+    found = AutoModelForCausalLM.from_pretrained(tmp_path / "home/runs/nano/pretrain-step-5")
+    state = load_file(tmp_path / "runs/nano/.pretrain.work/resume/checkpoint-5/state.safetensors")
+    for name, tensor in found.state_dict().items():
+        if f"model.{name}" in state:
+            assert torch.equal(tensor.bfloat16(), state[f"model.{name}"].bfloat16())
+    whole = sum(path.stat().st_size for path in (tmp_path / "out").glob("part-*"))
+    assert whole < 0.25 * sum(path.stat().st_size for path in (tmp_path / "runs/nano/.pretrain.work").rglob("state.*"))
+
+
+def test_build_from_a_stage_does_not_look_at_the_sources(nano, tmp_path):
+    shutil.copytree(nano.run, tmp_path / "runs/nano")
+    gone = (nano.folder / "recipe.toml").read_text().replace('kind = "environment"', 'kind = "folder", path = "gone"')
+    (tmp_path / "recipe.toml").write_text(re.sub(r", packages = \[.*?\]", "", gone))
+    assert midspan("build", "recipe.toml", cwd=tmp_path, check=False).returncode == 2
+    answer = midspan("build", "recipe.toml", "--from", "tokenizer", cwd=tmp_path)
+    assert answer.stderr.split() == [word for stage in STAGES for word in (f"{stage}:", "reused")]
+    answer = midspan("build", "nano", "--from", "nonsense", cwd=tmp_path, check=False)
+    assert "there is no stage nonsense" in answer.stderr
 
 
 def _is_reproducible(stage: str, path: str) -> bool:
