@@ -22,10 +22,10 @@ def test_it_is_sacrebleus_to_the_last_bit(suggestion, truth):
     assert chrf(suggestion, truth) == sacrebleu(suggestion, truth)
 
 
-def test_real_code_in_thousands_of_pairs():
+def test_real_code_in_a_thousand_pairs():
     library = (Path(sysconfig.get_path("stdlib")) / "argparse.py").read_text()
     rng = random.Random(0)
-    for _ in range(2_000):
+    for _ in range(1_000):
         start, length = rng.randrange(len(library)), int(rng.expovariate(1 / 90)) + 1
         truth = library[start : start + length]
         changed = "".join(letter if rng.random() > 0.1 else rng.choice("ab_) \n") for letter in truth)

@@ -1,15 +1,21 @@
 """`midspan eval run`, `compare` and `ablate` on a real model that was not taught anything."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from tiny_run import tiny_run
 from typer.testing import CliRunner
 
 from midspan.cli.main import app
+from midspan.complete.pipeline import STEPS
 from midspan.errors import MidspanError
+from midspan.evaluate.ablate import ways
 from midspan.evaluate.answers import answers_file
 from midspan.evaluate.baseline import CopySystem
+from midspan.evaluate.systems import Way
+from midspan.prompt.formats import FORMATS
+from midspan.recipe.schema import PromptConfig
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +35,7 @@ def midspan(*arguments):
 
 
 def evaluated(folder, *arguments):
-    common = ("--cases", folder, "--limit", 6, "--max-new-tokens", 8, "--json")
+    common = ("--cases", folder, "--limit", 4, "--max-new-tokens", 6, "--json")
     return json.loads(midspan("run", *common, *arguments))
 
 
@@ -57,20 +63,28 @@ def test_models_raw_or_not_and_a_baseline_in_one_table(folder, tmp_path):
     raw = evaluated(folder, "--model", folder / "sft" / "hf", "--raw", "--out", tmp_path / "raw")
     assert raw["raw"] is True
     compared = json.loads(midspan("compare", f"{out}#{folder / 'sft/hf'}", tmp_path / "raw", "--json"))
-    assert compared["cases"] == 6 and len(compared["systems"]) == 1
+    assert compared["cases"] == 4 and len(compared["systems"]) == 1
     shown = midspan("compare", f"{out}#copy", tmp_path / "raw", "--out", tmp_path / "page.html")
     assert "exact match" in shown and "regressions first" in (tmp_path / "page.html").read_text()
 
 
 def test_ablations_from_one_command(folder, tmp_path):
-    arguments = ("--cases", folder, "--limit", 3, "--max-new-tokens", 4, "--out", tmp_path / "out", "--json")
-    found = json.loads(midspan("ablate", folder / "sft" / "hf", *arguments))
+    parts = [word for part in ("context", "order", "healing", "quantisation") for word in ("--part", part)]
+    arguments = ("--cases", folder, "--limit", 2, "--max-new-tokens", 4, "--out", tmp_path / "out", "--json")
+    found = json.loads(midspan("ablate", folder / "sft" / "hf", *parts, *arguments))
     names = [row["system"] for row in found["rows"]]
-    assert names[0] == "as it is" and {"no context", "context rag", "no token healing", "no step scope"} < set(names)
+    assert names[0] == "as it is" and {"no context", "context rag", "no token healing"} < set(names)
     assert {"PSM order", "weights f32", "weights q8_0"} < set(names) and found["left_out"] == {}
     assert set(found["differences"]) == set(names[1:])
-    only = json.loads(midspan("ablate", folder / "sft" / "hf", "--part", "healing", *arguments))
-    assert [row["system"] for row in only["rows"]] == ["as it is", "no token healing"]
+
+
+def test_each_step_can_be_left_out_and_what_cannot_be_tried_is_said():
+    left_out = {}
+    engine = SimpleNamespace(format=FORMATS["codellama"], prompt_config=PromptConfig())
+    tried = dict(ways(Way(), engine, ["context", "steps"], left_out))
+    assert {name.removeprefix("no step ") for name in tried} == {"as it is", "at all"} | {step.name for step in STEPS}
+    assert tried["no step scope"].skip == {"scope"} and tried["no step at all"].raw
+    assert left_out == {"context": "models of the family codellama know no context files"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import re
 from html.parser import HTMLParser
 
+import pytest
 from case_samples import MIDDLE, case
 
 from midspan.evaluate.answers import Answer
@@ -44,17 +45,19 @@ class Page(HTMLParser):
             self.scripts.setdefault(self._type, []).append(data)
 
 
-def written(tmp_path, **options):
-    path = tmp_path / "page.html"
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A page that compares: it holds all that others hold, and the changes."""
+    path = tmp_path_factory.mktemp("page") / "page.html"
     systems = {"one <b>": predictions(MIDDLE, 0.9), "two $x$": predictions("x = 1\n", None)}
-    write_page(path, "Results <i>", CASES, systems, 0, **options)
+    write_page(path, "Results <i>", CASES, systems, 0, compared=True)
     return path.read_text(), Page(path.read_text())
 
 
-def test_the_page_holds_every_case_and_loads_nothing(tmp_path):
-    text, page = written(tmp_path)
+def test_the_page_holds_every_case_and_loads_nothing(written):
+    text, page = written
     index = json.loads(page.scripts["application/json"][0])
-    assert index["systems"] == ["one <b>", "two $x$"]
+    assert (index["systems"], index["compared"]) == (["one <b>", "two $x$"], True)
     assert len(index["cases"]) == len(CASES)
     details = [
         detail
@@ -63,21 +66,16 @@ def test_the_page_holds_every_case_and_loads_nothing(tmp_path):
     ]
     assert [detail["id"] for detail in details] == [case.id for case in CASES]
     assert page.addresses == []
-    for heading in ("Figures", "Where", "Confidence", "Latency", "KK and the others", "Cases"):
+    for heading in ("Figures", "Changes", "Where", "Confidence", "Latency", "KK and the others", "Cases"):
         assert heading in page.text
-    assert "two $x$" in text  # in the plots too, not as a formula
+    assert "two $x$ against one <b>" in page.text
+    assert "two $x$</text>" in text  # in the plots too, not as a formula
 
 
-def test_code_stays_text_and_only_our_script_may_run(tmp_path):
-    text, page = written(tmp_path)
+def test_code_stays_text_and_only_our_script_may_run(written):
+    text, page = written
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
     [script] = page.scripts[""]
     assert f"script-src {source_hash(script)}" in policy and "default-src 'none'" in policy
     assert "alert(1)" not in text.replace("\\u003c/script>\\u003cscript>alert(1)", "")
     assert "\u202e" not in text and "\\\\u202e" in text
-
-
-def test_a_comparison_shows_what_changed(tmp_path):
-    _, page = written(tmp_path, compared=True)
-    assert "two $x$ against one <b>" in page.text
-    assert json.loads(page.scripts["application/json"][0])["compared"] is True
