@@ -49,8 +49,9 @@ def compare(
     json_: JsonOption = False,
 ) -> None:
     """Hold systems against the first one named: paired differences with intervals, and the cases that got worse."""
-    from midspan.cli.eval_tables import difference_table
+    from midspan.cli.eval_tables import difference_table, row_table
     from midspan.evaluate.compare import differences, ranked, tally
+    from midspan.evaluate.report import system_row
     from midspan.evaluate.report_page import write_page
     from midspan.evaluate.results import read_results
 
@@ -58,7 +59,10 @@ def compare(
     (first, reference), *others = found.systems.items()
     if not others:
         raise MidspanError(f"there is only {first} to compare", "name at least two systems")
-    answer: dict[str, Any] = {"cases": len(found.cases), "reference": first, "systems": {}}
+    rows = [system_row(name, found.cases, predictions, SEED) for name, predictions in found.systems.items()]
+    answer: dict[str, Any] = {"cases": len(found.cases), "reference": first, "rows": rows, "systems": {}}
+    if not json_:
+        console().print(row_table(rows, "all systems"))
     for name, predictions in others:
         changes = differences(found.cases, reference, predictions, SEED)
         pairs = ranked(found.cases, reference, predictions)

@@ -10,11 +10,11 @@ from midspan.evaluate.compare import Difference
 from midspan.evaluate.figures import FIGURES, HEADLINE
 
 COLOURS = {"better": "green", "worse": "red", "differs": "yellow", "": "default"}
-WITH_INTERVAL = ("em", "kk")
+WITH_INTERVAL = ("kk",)
 
 
 def row_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """One row per system: the headline figures, the first with their 95 % intervals, and the median latency."""
+    """One row per system: the headline figures, KK with its 95 % interval, and the median latency."""
     table = Table(title=f"{title}: {rows[0]['cases']:,} cases of {rows[0]['projects']:,} projects", box=box.SIMPLE_HEAD)
     table.title_justify = "left"
     table.add_column("system", overflow="fold", min_width=16)

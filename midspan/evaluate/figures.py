@@ -87,5 +87,5 @@ _ALL: Sequence[Figure] = (
     Figure("cached_share", "prompt from cache", _cached),
 )
 FIGURES: Mapping[str, Figure] = {figure.name: figure for figure in _ALL}
-HEADLINE = ("em", "kk", "chrf", "saved_by_line", "length_ratio", "valid", "stub")
+HEADLINE = ("em", "kk", "chrf", "saved_by_line", "length_ratio", "valid")
 """What a short table shows."""

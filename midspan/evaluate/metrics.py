@@ -10,6 +10,7 @@ from midspan.evaluate.chrf import chrf
 from midspan.evaluate.line_agreement import kk
 from midspan.evaluate.typing import saved
 from midspan.evaluate.validity import validity
+from midspan.syntax.languages import LANGUAGES
 from midspan.syntax.stubs import is_stub
 
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
@@ -57,7 +58,7 @@ def score(case: Case, suggestion: str) -> Scores:
         under_run=under_run(suggestion, case.middle),
         stub=float(is_stub(case.prefix, suggestion)),
         empty=float(not suggestion.strip()),
-        valid=validity(case.language, case.prefix, suggestion, case.suffix),
+        valid=_valid(case, suggestion),
         saved_whole=effort.whole / length,
         saved_by_line=effort.by_line / length,
         saved_by_word=effort.by_word / length,
@@ -125,6 +126,13 @@ def under_run(suggestion: str, truth: str) -> float:
     """1 if the suggestion is the beginning of the truth and stops there, too early. Nothing at all does not count."""
     written, wanted = "".join(suggestion.split()), "".join(truth.split())
     return float(0 < len(written) < len(wanted) and wanted.startswith(written))
+
+
+def _valid(case: Case, suggestion: str) -> float | None:
+    """The truth is valid by definition, whatever a grammar thinks of it; it need not be parsed."""
+    if suggestion == case.middle and case.language in LANGUAGES:
+        return 1.0
+    return validity(case.language, case.prefix, suggestion, case.suffix)
 
 
 def _lines(text: str) -> list[str]:
