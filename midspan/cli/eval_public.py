@@ -108,7 +108,7 @@ def _safim(
 ) -> None:
     """Complete blocks, control expressions and API calls (SAFIM): share that passes tests, or matches the call.
 
-    Programs in Python run confined; of those in Java, C++ and C# only what equals the truth is known to pass.
+    Programs in Python run confined; of those in Java, C++ and C# only the share that equals the truth is given.
     """
     from midspan.evaluate.public.run import Settings
     from midspan.evaluate.public.safim import SAFIM
@@ -226,19 +226,19 @@ def _suite(
 
 
 def _table(parts: "Sequence[Part]") -> Table:
+    """The figures of each part; how many problems a figure is over, where that is not all of them."""
     metrics = list(dict.fromkeys(metric for part in parts for metric in part.scores))
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("")
-    for metric in metrics:
-        table.add_column(metric, justify="right")
-        table.add_column("judged", justify="right")
+    for column in ("", "problems", *metrics):
+        table.add_column(column, justify="right" if column else "left")
     for part in parts:
+        problems = max(part.problems.values())
         cells = []
         for metric in metrics:
-            figure = part.scores.get(metric)
-            cells.append(f"{figure.value:.1%} [{figure.low:.1%}, {figure.high:.1%}]" if figure else "")
-            cells.append(f"{part.problems.get(metric, 0):,}")
-        table.add_row(part.name, *cells)
+            figure, judged = part.scores.get(metric), part.problems.get(metric, 0)
+            of = "" if judged == problems else f" of {judged:,}"
+            cells.append(f"{figure.value:.1%} [{figure.low:.0%}, {figure.high:.0%}]{of}" if figure else "")
+        table.add_row(part.name, f"{problems:,}", *cells)
     return table
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 from case_samples import corpus
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midspan.data.cases import case_of, draw_cases, with_projects
@@ -44,6 +44,7 @@ def test_the_same_cases_are_the_same_bytes(tmp_path):
         assert file.read_bytes() == (second.path / file.name).read_bytes()
 
 
+@settings(max_examples=30)
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.data())
 def test_any_text_is_cut_where_it_was(tmp_path_factory, text, data):
     start, end = sorted(data.draw(st.integers(0, len(text))) for _ in range(2))

@@ -38,7 +38,7 @@ _VENDORED = re2.compile(
     r"|bower_components)/|(?:^|/)(?:jquery|bootstrap|angular|modernizr|mootools)[^/]*\.(?:js|css)$"
 )
 _FIXTURE = re2.compile(
-    r"(?i)(?:^|/)(?:testdata|test[-_]data|__snapshots__|fixtures?|cassettes)/"
+    r"(?i)(?:^|/)(?:testdata|test[-_]data|__snapshots__|_{0,2}fixtures?_{0,2}|cassettes)/"
     r"|(?:^|/)(?:tests?|specs?|testing)/(?:[^/]+/)*(?:data|golden|snapshots|examples|resources)/"
 )
 

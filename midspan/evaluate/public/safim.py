@@ -9,8 +9,8 @@ What a model writes is cut as its authors do:
 
 Blocks and control expressions pass if the program answers every test, a text on standard input, with one of the texts
 expected. Programs in Python run confined (`evaluate.sandbox`), in CPython instead of the authors' PyPy and with
-correspondingly more time; the other languages would need compilers, so of them only what equals the truth is known to
-pass, and of the rest nothing is said. API calls have no tests: they pass if they are the truth but for white space and,
+correspondingly more time; the other languages would need compilers, so of them only the share that equals the truth is
+given, which is a lower bound. API calls have no tests: they pass if they are the truth but for white space and,
 in Python, for the order of keyword arguments.
 """
 
@@ -79,14 +79,15 @@ def gap(subset: str, row: dict[str, Any]) -> Program:
 
 
 def judge(program: Program, completion: str) -> Scores:
-    """`passed`, None where it would take a compiler to know, and `exact`."""
+    """`passed`, None where it would take a compiler to know, and `exact`; what equals the truth is not run."""
     written = cut(program, completion)
-    exact = float(written == program.truth)
+    exact = written == program.truth
+    passed: bool | None = None
     if not program.tests:
-        return {"passed": float(is_same_call(written, program.truth, program.language)), "exact": exact}
-    if exact:
-        return {"passed": 1.0, "exact": exact}
-    return {"passed": float(runs(program, written)) if program.language == "python" else None, "exact": exact}
+        passed = is_same_call(written, program.truth, program.language)
+    elif program.language == "python":
+        passed = exact or runs(program, written)
+    return {"passed": None if passed is None else float(passed), "exact": float(exact)}
 
 
 def cut(program: Program, completion: str) -> str:
