@@ -21,6 +21,7 @@ from midspan.context.store import default_cache
 from midspan.engine.batch import Record
 from midspan.engine.locate import content_digest, locate
 from midspan.engine.open import is_remote, open_engine
+from midspan.errors import MidspanError
 from midspan.recipe.progress import Progress, Task
 
 if TYPE_CHECKING:
@@ -94,100 +95,94 @@ def _humaneval_infilling(
     typer.echo(f"timeouts: {result.timeouts}")
 
 
-def _safim(
-    subset: Annotated[str, typer.Argument(metavar="SET", help="block, control or api.")] = "block",
-    model: ModelOption = None,
-    data: DataOption = None,
-    max_new_tokens: MaxNewTokensOption = 256,
-    limit: LimitOption = None,
-    logic: LogicOption = False,
-    tokenizer: TokenizerOption = None,
-    family: FamilyOption = None,
-    runs: RunsOption = DEFAULT_RUNS,
-    json_: JsonOption = False,
-) -> None:
-    """Complete blocks, control expressions and API calls (SAFIM): share that passes tests, or matches the call.
+def _command(
+    load: "Callable[[], Suite[Any]]", about: str, sets: str, default: str, max_new_tokens: int, temperature: float = 0.0
+) -> Callable[..., None]:
+    """The command that runs a suite; `about` is its help, the rest are its sets and the defaults."""
+    longest, warmth = max_new_tokens, temperature
 
-    Programs in Python run confined; of those in Java, C++ and C# only the share that equals the truth is given.
-    """
-    from midspan.evaluate.public.run import Settings
+    def command(
+        subset: Annotated[str, typer.Argument(metavar="SET", help=sets)] = default,
+        model: ModelOption = None,
+        data: DataOption = None,
+        samples: SamplesOption = 1,
+        temperature: TemperatureOption = warmth,
+        max_new_tokens: MaxNewTokensOption = longest,
+        limit: LimitOption = None,
+        logic: LogicOption = False,
+        tokenizer: TokenizerOption = None,
+        family: FamilyOption = None,
+        runs: RunsOption = DEFAULT_RUNS,
+        json_: JsonOption = False,
+    ) -> None:
+        try:
+            suite = load()
+            from midspan.evaluate.public.run import Settings
+        except ModuleNotFoundError as error:
+            raise MidspanError(f"this needs the package {error.name}", "pip install 'midspan[train]'") from None
+        settings = Settings(samples, temperature, max_new_tokens=max_new_tokens, raw=not logic)
+        _suite(suite, subset, data, limit, settings, model, tokenizer, family, runs, json_)
+
+    command.__doc__ = about
+    return command
+
+
+def _safim() -> "Suite[Any]":
     from midspan.evaluate.public.safim import SAFIM
 
-    settings = Settings(max_new_tokens=max_new_tokens, raw=not logic)
-    _suite(SAFIM, subset, data, limit, settings, model, tokenizer, family, runs, json_)
+    return SAFIM
 
 
-def _repobench(
-    subset: Annotated[
-        str, typer.Argument(metavar="SET", help="python or java, then -cross-file-first, -cross-file-random, -in-file.")
-    ] = "python-cross-file-first",
-    model: ModelOption = None,
-    data: DataOption = None,
-    temperature: TemperatureOption = 0.2,
-    max_new_tokens: MaxNewTokensOption = 128,
-    limit: LimitOption = None,
-    logic: LogicOption = False,
-    tokenizer: TokenizerOption = None,
-    family: FamilyOption = None,
-    runs: RunsOption = DEFAULT_RUNS,
-    json_: JsonOption = False,
-) -> None:
-    """Write the next line, given snippets of other files (RepoBench v1.1): EM and edit similarity by length."""
+def _repobench() -> "Suite[Any]":
     from midspan.evaluate.public.repobench import REPOBENCH
-    from midspan.evaluate.public.run import Settings
 
-    settings = Settings(1, temperature, max_new_tokens=max_new_tokens, raw=not logic)
-    _suite(REPOBENCH, subset, data, limit, settings, model, tokenizer, family, runs, json_)
+    return REPOBENCH
 
 
-def _crosscodeeval(
-    subset: Annotated[str, typer.Argument(metavar="SET", help="python, java, typescript or csharp.")] = "python",
-    model: ModelOption = None,
-    data: DataOption = None,
-    max_new_tokens: MaxNewTokensOption = 50,
-    limit: LimitOption = None,
-    logic: LogicOption = False,
-    tokenizer: TokenizerOption = None,
-    family: FamilyOption = None,
-    runs: RunsOption = DEFAULT_RUNS,
-    json_: JsonOption = False,
-) -> None:
-    """Write a statement that needs other files (CrossCodeEval): EM and similarity of text, EM and F1 of names."""
+def _crosscodeeval() -> "Suite[Any]":
     from midspan.evaluate.public.crosscodeeval import CROSSCODEEVAL
-    from midspan.evaluate.public.run import Settings
 
-    settings = Settings(max_new_tokens=max_new_tokens, raw=not logic)
-    _suite(CROSSCODEEVAL, subset, data, limit, settings, model, tokenizer, family, runs, json_)
+    return CROSSCODEEVAL
 
 
-def _santacoder_fim(
-    subset: Annotated[str, typer.Argument(metavar="SET", help="py, js or java.")] = "py",
-    model: ModelOption = None,
-    data: DataOption = None,
-    samples: SamplesOption = 1,
-    temperature: TemperatureOption = 0.0,
-    max_new_tokens: MaxNewTokensOption = 128,
-    limit: LimitOption = None,
-    logic: LogicOption = False,
-    tokenizer: TokenizerOption = None,
-    family: FamilyOption = None,
-    runs: RunsOption = DEFAULT_RUNS,
-    json_: JsonOption = False,
-) -> None:
-    """Fill a line of a function in Python, JavaScript or Java (MultiPL-E's FIM sets): exact match."""
-    from midspan.evaluate.public.run import Settings
+def _santacoder_fim() -> "Suite[Any]":
     from midspan.evaluate.public.santacoder_fim import SANTACODER_FIM
 
-    settings = Settings(samples, temperature, max_new_tokens=max_new_tokens, raw=not logic)
-    _suite(SANTACODER_FIM, subset, data, limit, settings, model, tokenizer, family, runs, json_)
+    return SANTACODER_FIM
 
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "humaneval-infilling": _humaneval_infilling,
-    "safim": _safim,
-    "repobench": _repobench,
-    "crosscodeeval": _crosscodeeval,
-    "santacoder-fim": _santacoder_fim,
+    "safim": _command(
+        _safim,
+        "Complete blocks, control expressions and API calls (SAFIM): share that passes tests, or matches the call.\n\n"
+        "Programs in Python run confined; of those in Java, C++ and C# only the share that equals the truth is given.",
+        sets="block, control or api.",
+        default="block",
+        max_new_tokens=256,
+    ),
+    "repobench": _command(
+        _repobench,
+        "Write the next line, given snippets of other files (RepoBench v1.1): EM and edit similarity by length.",
+        sets="python or java, then -cross-file-first, -cross-file-random or -in-file.",
+        default="python-cross-file-first",
+        max_new_tokens=128,
+        temperature=0.2,
+    ),
+    "crosscodeeval": _command(
+        _crosscodeeval,
+        "Write a statement that needs other files (CrossCodeEval): EM and similarity of text, EM and F1 of names.",
+        sets="python, java, typescript or csharp.",
+        default="python",
+        max_new_tokens=50,
+    ),
+    "santacoder-fim": _command(
+        _santacoder_fim,
+        "Fill a line of a function in Python, JavaScript or Java (MultiPL-E's FIM sets): exact match.",
+        sets="py, js or java.",
+        default="py",
+        max_new_tokens=128,
+    ),
 }
 """Name of the command: what it does."""
 

@@ -138,7 +138,13 @@ def test_generated_code_is_told_by_name_and_marks(path, text, language, expected
 def test_vendored_trees_and_fixtures_are_told_by_their_paths():
     assert is_vendored("a/_vendor/b.py") and is_vendored("third_party_libs/a.c") and is_vendored("static/jquery-3.js")
     assert not is_vendored("a/vendor.py") and not is_vendored("a/external_api.py")
-    fixtures = ("tests/fixtures/a.py", "a/testdata/b.go", "tests/unit/data/a.json", "__snapshots__/a.ts")
+    fixtures = (
+        "tests/fixtures/a.py",
+        "a/testdata/b.go",
+        "src/__fixtures__/a.js",
+        "tests/unit/data/a.json",
+        "__snapshots__/a.ts",
+    )
     assert all(origin("x", path, "python", 1).fixture for path in fixtures)
     assert not any(origin("x", path, "python", 1).fixture for path in ("tests/test_a.py", "a/data/b.py"))
 
