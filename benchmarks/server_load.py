@@ -70,7 +70,7 @@ server = xllamacpp.Server(params)
 print("on", server.listening_address, flush=True)
 threading.Event().wait()
 """
-ADDRESS = re.compile(r"https?://127\.0\.0\.1:(\d+)")
+ADDRESS = re.compile(r"\bon https?://127\.0\.0\.1:(\d+)")
 
 
 def main() -> int:

@@ -5,8 +5,8 @@ the suggestion; the steps of `midspan.complete.pipeline` make the suggestion of 
 engine's work. Of earlier requests only the last pins are kept (see `midspan.prompt.pin`), and no source text is logged.
 
 Cost behind the generation: 5.8 ms of a core at the median and 9.3 ms at the 95th percentile in a file of 2,000 lines,
-and 0.7 and 1.9 ms for each streamed piece (`benchmarks/completion_steps.py`). What has to read the whole file is done
-while the model generates.
+and 0.7 and 1.9 ms for each streamed piece (`benchmarks/completion_steps.py`). What is near the caret is parsed while
+the model generates.
 """
 
 import asyncio
@@ -84,8 +84,9 @@ class Completer:
         Of several candidates the first is streamed; the Suggestion is the best of them. Raises MidspanError like
         `complete`.
         """
-        work = await asyncio.to_thread(self._prepare, request)
-        reading = asyncio.create_task(asyncio.to_thread(read_ahead, work.draft))
+        work = await self._prepared(request)
+        # It runs as soon as the engine has its request and is waited for.
+        reading = asyncio.get_running_loop().call_soon(read_ahead, work.draft)
         found: list[Suggestion] = []
         try:
             for number in range(request.candidates):
@@ -94,8 +95,7 @@ class Completer:
                 async with aclosing(self.engine.stream(_variant(work, number, limit))) as items:
                     async for item in items:
                         if isinstance(item, Generation):
-                            await reading
-                            found.append(await asyncio.to_thread(_suggestion, item, tuple(pieces), work, limit))
+                            found.append(_suggestion(item, tuple(pieces), work, limit))
                         else:
                             pieces.append(item)
                             if not number:
@@ -108,6 +108,15 @@ class Completer:
         """Let the engine read the prompt of a caret where a completion will be wanted soon. Raises like `complete`."""
         prompt = await asyncio.to_thread(self._prompt, request, self.skip | checked(request.skip))
         await self.engine.prefill(GenerateRequest(prompt.ids, max_tokens=1, document=request.document))
+
+    async def _prepared(self, request: CompletionRequest) -> _Work:
+        """What to generate; ranking a project's files takes long enough for a thread of its own.
+
+        All else is some milliseconds, most of them the parser's, which lets no other thread run meanwhile.
+        """
+        if request.project is None:
+            return self._prepare(request)
+        return await asyncio.to_thread(self._prepare, request)
 
     def _prepare(self, request: CompletionRequest) -> _Work:
         started = time.perf_counter()

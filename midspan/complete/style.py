@@ -3,9 +3,12 @@
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 
 NEAR = 8_192
 """Characters before and behind the caret that are looked at."""
+STEP = 1_024
+"""Characters typed until what is looked at begins elsewhere: meanwhile it is looked at once for each line."""
 DEFAULT_WIDTH = 4
 
 _BREAK = re.compile(r"\r\n|\r|\n")
@@ -23,8 +26,18 @@ class Style:
 
 
 def style_of(prefix: str, suffix: str) -> Style:
-    """The style around the caret; `tabs` is None where no line is indented, lines break with LF where none does."""
-    text = prefix[-NEAR:] + suffix[:NEAR]
+    """The style around the caret; `tabs` is None where no line is indented, lines break with LF where none does.
+
+    The caret's own line, which may be anything yet, is not looked at unless there is no other before it.
+    """
+    start = max(0, (len(prefix) - NEAR) // STEP * STEP)
+    above = max(prefix.rfind("\n"), prefix.rfind("\r")) + 1
+    return _style(prefix[start : above if above > start else len(prefix)], suffix[:NEAR])
+
+
+@lru_cache(maxsize=64)
+def _style(above: str, behind: str) -> Style:
+    text = above + behind
     breaks = Counter(_BREAK.findall(text))
     newline = max(("\n", "\r\n", "\r"), key=lambda each: breaks[each])
     indents = [indent for indent in _INDENTED.findall(text) if indent]

@@ -88,9 +88,10 @@ async def exchange(address: str, path: str, key: str, content: bytes | None = No
 
 def message(host: str, path: str, fields: str, content: bytes | None) -> bytes:
     """A request with the header `fields`, each with its line end: a POST of the JSON `content`, or a GET."""
-    head = f"{'GET' if content is None else 'POST'} {path} HTTP/1.1\r\nHost: {host}\r\n{fields}"
-    head += f"Content-Type: application/json\r\nContent-Length: {len(content or b'')}\r\n\r\n"
-    return head.encode() + (content or b"")
+    if content is None:
+        return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{fields}"
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
 
 
 async def read_answer(reader: asyncio.StreamReader, seconds: float | None = None) -> Answer:

@@ -67,6 +67,7 @@ class Service:
             async with self._turn(request, caller, deadline), aclosing(self.warm.stream(request)) as items:
                 while (item := await self._next(items, deadline)) is not None:
                     if isinstance(item, Suggestion):
+                        self._note_engine(up=True)
                         self.metrics.suggestion(item, caller)
                     yield item
         except Superseded:
@@ -117,7 +118,6 @@ class Service:
         except EngineError:
             self._note_engine(up=False)
             raise
-        self._note_engine(up=True)
         return item
 
     @asynccontextmanager

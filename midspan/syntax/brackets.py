@@ -12,7 +12,7 @@ from functools import lru_cache
 import tree_sitter
 
 from midspan.syntax.languages import LANGUAGES, Language
-from midspan.syntax.parse import parse, parse_changed
+from midspan.syntax.parse import parse_around, parse_changed
 
 OPENERS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = frozenset(OPENERS.values())
@@ -21,6 +21,8 @@ _QUOTES = frozenset({"'", '"', "`", "'''", '"""', "string_start"})
 LONG_QUOTES = (b"`", b"'''", b'"""')
 """Quotes of strings that may hold line breaks."""
 _LINE_BREAK = re.compile(rb"[\r\n]")
+ASKED_TOGETHER = 64
+"""Carets of which what is read is kept: as many completions may be in work, each asking several times."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,12 @@ class Tokens:
         return any(start < offset < end for start, end in self.opaque)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=ASKED_TOGETHER)
 def _tree(text: bytes, name: str) -> tree_sitter.Tree:
-    return parse(text, LANGUAGES[name])
+    return parse_around(text, b"", LANGUAGES[name])
 
 
+@lru_cache(maxsize=ASKED_TOGETHER)
 def tokens_behind(beginning: bytes, added: bytes, language: Language) -> Tokens:
     """Tokens of `beginning + added` that reach behind `beginning`."""
     tree = _tree(beginning, language.name)
@@ -48,7 +51,7 @@ def tokens_behind(beginning: bytes, added: bytes, language: Language) -> Tokens:
     return _tokens(tree, beginning + added, language, len(beginning))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=ASKED_TOGETHER)
 def open_brackets(text: bytes, name: str, window: int = 4_000) -> tuple[tuple[int, str], ...]:
     """The brackets, outermost first, open at the end of `text`; any before its last `window` bytes stay unknown.
 
@@ -65,7 +68,7 @@ def open_brackets(text: bytes, name: str, window: int = 4_000) -> tuple[tuple[in
     return tuple(stack)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)
 def first_unmatched_closer(text: bytes, name: str) -> int | None:
     """The offset of the first bracket in `text` that closes one opened before it; `name` is the language's."""
     language = LANGUAGES[name]

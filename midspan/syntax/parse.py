@@ -2,14 +2,23 @@
 
 Parsing costs about 0.2 ms per kB the first time and much less with the tree of an earlier version of the same text.
 Parsers are kept per thread because one must not be used by two threads at once.
+
+A text in which somebody types is parsed from the tree of its beginning, which stays the same for STEP bytes and is
+kept. Where a beginning ends is read off the text alone: so is the tree, then, and never depends on what was parsed
+before.
 """
 
 import threading
+from functools import lru_cache
 
 import tree_sitter
 
-from midspan.syntax.languages import Language
+from midspan.syntax.languages import LANGUAGES, Language
 
+STEP = 512
+"""Bytes that may be typed on a kept tree."""
+SMALL = 32_768
+"""Bytes of a text whose tree is one of many to be kept; a tree takes some 20 times the memory of its text."""
 _local = threading.local()
 
 
@@ -44,6 +53,29 @@ def parse_changed(
         _point(changed, start + len(added)),
     )
     return parse(changed, language, tree)
+
+
+def parse_around(before: bytes, behind: bytes, language: Language) -> tree_sitter.Tree:
+    """The tree of `before + behind`, quick where both are what they were the last time but for what was typed between.
+
+    Up to STEP bytes of typing and the line they begin in are parsed onto a tree that is kept.
+    """
+    stays = before.rfind(b"\n", 0, len(before) // STEP * STEP) + 1
+    beginning = before[:stays] + behind
+    if not stays:
+        return parse(before + behind, language)
+    keep = _few_kept if len(beginning) > SMALL else _many_kept
+    return parse_changed(keep(beginning, language.name), beginning, language, stays, 0, before[stays:])
+
+
+@lru_cache(maxsize=128)
+def _many_kept(text: bytes, name: str) -> tree_sitter.Tree:
+    return parse(text, LANGUAGES[name])
+
+
+@lru_cache(maxsize=8)
+def _few_kept(text: bytes, name: str) -> tree_sitter.Tree:
+    return parse(text, LANGUAGES[name])
 
 
 def _point(text: bytes, offset: int) -> tuple[int, int]:

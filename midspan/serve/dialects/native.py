@@ -5,8 +5,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from midspan.complete.answer import answer
@@ -148,14 +148,15 @@ def routes(service: Service) -> APIRouter:
     memory = Memory()
 
     @router.post(PATH, response_model=None, responses={200: {"model": SuggestionBody, "content": STREAM}})
-    async def complete(body: CompletionBody, http: Request) -> StreamingResponse | dict[str, Any]:
+    async def complete(body: CompletionBody, http: Request) -> Response:
         """Complete a caret."""
         caller = http.state.caller
         request = completion_of(body, service, caller, memory)
         if body.stream:
             items = await begun(service.stream(request, caller))
             return StreamingResponse(_events(service, items, caller, body.explain), media_type="text/event-stream")
-        return _answer(service, await service.complete(request, caller), caller, body.explain)
+        # What is JSON already need not be looked through for what is not.
+        return JSONResponse(_answer(service, await service.complete(request, caller), caller, body.explain))
 
     @router.post("/v1/midspan/prefill")
     async def prefill(body: CaretBody, http: Request) -> Done:
