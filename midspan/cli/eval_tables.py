@@ -17,10 +17,10 @@ def row_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     """One row per system: the headline figures, KK with its 95 % interval, and the median latency."""
     table = Table(title=f"{title}: {rows[0]['cases']:,} cases of {rows[0]['projects']:,} projects", box=box.SIMPLE_HEAD)
     table.title_justify = "left"
-    table.add_column("system", overflow="fold", min_width=16)
+    table.add_column("system", no_wrap=True, max_width=24)
     for name in HEADLINE:
         table.add_column(FIGURES[name].title, justify="right", no_wrap=name in WITH_INTERVAL)
-    table.add_column("p50 ms", justify="right")
+    table.add_column("p50 ms", justify="right", no_wrap=True)
     for row in rows:
         table.add_row(row["system"], *(_cell(row, name) for name in HEADLINE), f"{row['latency_ms']:,.0f}")
     return table
@@ -55,7 +55,7 @@ def difference_table(changes: Sequence[Difference], first: str, name: str, cases
 def ablation_table(as_it_is: Mapping[str, Any], changes: Mapping[str, Sequence[Difference]], title: str) -> Table:
     """One row per thing changed: how the headline figures move; coloured where the interval does not hold 0."""
     table = Table(title=f"{title}: what changes", box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("changed", overflow="fold", min_width=16)
+    table.add_column("changed", no_wrap=True, max_width=24)
     for name in HEADLINE:
         table.add_column(FIGURES[name].title, justify="right")
     table.add_row(as_it_is["system"], *(_cell(as_it_is, name) for name in HEADLINE))
