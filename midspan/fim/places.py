@@ -65,12 +65,12 @@ def place_splits(
     """
     carets = _Carets(Cutter(outline(text.encode(), language), language, rng, max_middle_chars))
     source = carets.source
-    for place in Place:
+    for place in Place if carets.document.lines else ():
         found: set[int] = set()
         for _ in range(DRAWS):
-            middle = carets.draw(place)
             if len(found) == each:
                 break
+            middle = carets.draw(place)
             if middle is None:
                 continue
             start, end, unit = middle
@@ -132,23 +132,16 @@ class _Carets:
             behind = span.end
         return behind
 
-    def _line(self) -> Span | None:
-        """Any line that is not blank."""
-        return self.rng.choice(self.document.lines) if self.document.lines else None
-
     def _line_start(self) -> Middle | None:
-        line = self._line()
-        if line is None or line.start in self.starts_of_blocks or opens_text(self.source, line.start):
+        line = self.rng.choice(self.document.lines)
+        if line.start in self.starts_of_blocks or opens_text(self.source, line.start):
             return None
         if self.cutter.texts.around(line.start) or self.source[line.start : line.start + 1] in b")]}":
             return None
         return self._to_line_end(line.start)
 
     def _inside_line(self, place: Place) -> Middle | None:
-        line = self._line()
-        if line is None:
-            return None
-        part = self.cutter.part(line)
+        part = self.cutter.part(self.rng.choice(self.document.lines))
         points = (
             word_interiors(self.source, part)
             if place is Place.TOKEN_MIDDLE

@@ -30,7 +30,7 @@ def draw(files, removed=None, **settings):
 def test_a_case_is_a_place_in_its_file():
     files = documents()
     texts = {(one.project, one.path): one.text for one in files}
-    cases = draw(files)
+    cases = draw(files, cases_per_file=30)
     assert {case.kind for case in cases} == set(Place)
     assert len({case.id for case in cases}) == len(cases)
     for case in cases:

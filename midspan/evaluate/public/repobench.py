@@ -6,6 +6,7 @@ CodeBLEU is left out. The snippets are the project of a problem, so the prompt i
 the dataset's order.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +25,10 @@ _COMMENTS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
 def gap(subset: str, row: dict[str, Any]) -> Gap:
     """The problem of a row; nothing is known of what stands behind the line."""
     language = subset.partition("-")[0]
+    place = hashlib.sha256(f"{row['cropped_code']}\0{row['next_line']}".encode()).hexdigest()[:12]
     snippets = ((each["path"], each["snippet"]) for each in row["context"])
     return Gap(
-        id=f"{row['repo_name']}/{row['file_path']}/{len(row['cropped_code'])}",
+        id=f"{row['repo_name']}/{row['file_path']}/{place}",
         group=row["repo_name"],
         part=row["level"],
         language=language,
