@@ -55,11 +55,18 @@ class Tokens:
         return entry.name if hmac.compare_digest(_digest(match[1], match[2]), entry.digest) else None
 
     def _refresh(self) -> None:
-        """Take up a changed file; one that cannot be read leaves the tokens as they were."""
+        """Take up a changed file; one that cannot be read leaves the tokens as they were, one that is gone none.
+
+        A file is replaced in one step, so it is gone only where somebody took it away.
+        """
         state = _state(self.file)
         if state == self._state:
             return
         self._state = state
+        if state is None:
+            self._entries = {}
+            _log.error("the token file is gone: nobody is let in until it is back")
+            return
         try:
             self._entries = _by_id(read_tokens(self.file))
         except MidspanError as error:

@@ -61,9 +61,17 @@ def test_a_broken_file_leaves_the_tokens_as_they_were(file, caplog):
     tokens = Tokens(file)
     file.write_text("my-secret-token\n")
     assert tokens.user(header(ann)) == "ann"
-    file.unlink()
-    assert tokens.user(header(ann)) == "ann"
     assert "my-secret-token" not in caplog.text
+
+
+def test_without_its_file_no_token_is_good_until_the_file_is_back(file, caplog):
+    ann = add_token(file, "ann")
+    tokens, content = Tokens(file), file.read_text()
+    file.unlink()
+    assert tokens.user(header(ann)) is None
+    assert "token file is gone" in caplog.text
+    file.write_text(content)
+    assert tokens.user(header(ann)) == "ann"
 
 
 def test_errors_say_what_to_do(file):
