@@ -208,9 +208,10 @@ def _duplicates(report: Mapping[str, Any]) -> str:
 def _guard(report: Mapping[str, Any]) -> str:
     benchmarks = report["lineage"]["settings"]["guard"]["benchmarks"]
     counts = {reason: report["dropped"].get(reason, {"files": 0})["files"] for reason in (BENCHMARK, HELD_OUT)}
-    named = ", ".join(map(plain, benchmarks)) or "none: the recipe names none"
+    named = ", ".join(map(plain, benchmarks))
+    looked_for = f"Benchmarks looked for: {named}; {counts[BENCHMARK]:,} files held too much of one."
     return (
-        f"<p>Benchmarks looked for: {named}; {counts[BENCHMARK]:,} files held too much of one.</p>"
+        f"<p>{looked_for if named else 'The recipe names no benchmarks to keep out.'}</p>"
         f"<p>{counts[HELD_OUT]:,} files of the training split held most of a file of a held-out project.</p>"
     )
 

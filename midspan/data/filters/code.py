@@ -35,7 +35,7 @@ _MODIFIERS = (
     r"\s+)*"
 )
 _NO_LOGIC = re.compile(
-    rf"{_IMPORT.pattern}|return\b\s*{_PLAIN}\s*;?$|{_MODIFIERS}(?:class|struct|interface|enum|trait|namespace|impl)\b"
+    rf"return\b\s*{_PLAIN}\s*;?$|{_MODIFIERS}(?:class|struct|interface|enum|trait|namespace|impl)\b"
     rf"|[\w.:<>\[\]*&\s]+=\s*{_PLAIN}\s*[;,]?$"
 )
 _PRINT = re.compile(
@@ -110,9 +110,13 @@ def code(text: str, language: str, lexed: Lexed) -> Code:
     statements = {line: times for line, times in lines.items() if line[0].isalpha() or line[0] in "_@#"}
     header = _HEADER.get(language, _BRACES_HEADER)
     starts = {line: times for line, times in statements.items() if "(" in line and header.match(line)}
-    plain = sum(times for line, times in statements.items() if line not in starts and _NO_LOGIC.match(line))
+    imports = {line for line in statements if _IMPORT.match(line)}
+    plain = sum(
+        times for line, times in statements.items() if line not in starts and (line in imports or _NO_LOGIC.match(line))
+    )
     functions = sum(starts.values())
     prints = any(mark in lexed.code for mark in _PRINT_MARKS)
+    asserts = "assert" in lexed.code.lower()
     has_functions = language not in _WITHOUT_FUNCTIONS
     contents = [_content(token) for token in lexed.strings]
     prose = language in ("markdown", "html")
@@ -124,9 +128,9 @@ def code(text: str, language: str, lexed: Lexed) -> Code:
         long_string_share=None if prose else share(sum(map(_long_lines, contents)), count),
         hex_share=share(sum(map(len, _HEX.findall(lexed.code))), size) if "0x" in lexed.code.lower() else 0.0,
         todo_share=share(_todo_lines("\n".join(lexed.comments).lower()), len(text.splitlines())),
-        assert_share=share(sum(times for line, times in lines.items() if "assert" in line.lower()), count),
+        assert_share=share(_count(lines, lambda line: "assert" in line.lower()), count) if asserts else 0.0,
         print_share=share(_count(statements, _PRINT.search), count) if prints else 0.0,
-        import_share=share(_count(statements, _IMPORT.match), count),
+        import_share=share(sum(statements[line] for line in imports), count),
         pass_share=share(_count(statements, _PASS.fullmatch), count) if language == "python" else None,
         function_share=share(functions, count) if has_functions else None,
         no_logic_share=share(functions + plain, count) if has_functions else None,
