@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from test_data_licence import MIT
+from test_data_robustness import SMALL_PARTS
 from test_data_stage import code, write
 
 ray_cluster = pytest.importorskip("ray.cluster_utils")
@@ -26,8 +27,8 @@ def cluster():
     nodes.shutdown()
 
 
-def midspan(*arguments, **environment):
-    command = [sys.executable, "-m", "midspan.cli.main", *map(str, arguments)]
+def midspan(*arguments, start=("-m", "midspan.cli.main"), **environment):
+    command = [sys.executable, *start, *map(str, arguments)]
     return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=300)
 
 
@@ -39,7 +40,7 @@ def test_a_cluster_gives_the_same_bytes_as_one_machine(tmp_path, cluster):
     recipe = tmp_path / "nano-here.toml"
     recipe.write_text(RECIPE.format(sources=tmp_path / "sources"))
     for runs, environment in {"one": {}, "two": {"MIDSPAN_RAY_ADDRESS": cluster.address}}.items():
-        result = midspan("data", recipe, "--runs", tmp_path / runs, **environment)
+        result = midspan("data", recipe, "--runs", tmp_path / runs, start=("-c", SMALL_PARTS), **environment)
         assert result.returncode == 0, result.stderr
     one, two = (sorted((tmp_path / runs).glob("*/data/*")) for runs in ("one", "two"))
     assert [path.name for path in one] == [path.name for path in two]
