@@ -67,7 +67,9 @@ def test_case_sets_are_benchmarks_or_runs(tmp_path):
     projects = corpus()
     documents = [document for _, files in projects for document in files]
     cases = draw_cases(lambda: projects, 10, FimConfig(), 0)
-    write_benchmark(tmp_path / "bench", cases, documents, name="shapes", seed=0, recipe={}, removed_files={}, removed_cases={})
+    write_benchmark(
+        tmp_path / "bench", cases, documents, name="shapes", seed=0, recipe={}, removed_files={}, removed_cases={}
+    )
     found = case_set(str(tmp_path / "bench"), tmp_path)
     assert (found.name, len(found.cases)) == ("shapes", 10)
     assert [case.id for case in found.limited(5).cases] == [case.id for case in found.cases[::2]]
