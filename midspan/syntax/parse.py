@@ -19,6 +19,8 @@ STEP = 512
 """Bytes that may be typed on a kept tree."""
 SMALL = 32_768
 """Bytes of a text whose tree is one of many to be kept; a tree takes some 20 times the memory of its text."""
+UNENDING = frozenset({"kotlin"})
+"""Languages whose scanner never comes back from a text that ends within an annotation (`val x\\n@A`)."""
 _local = threading.local()
 
 
@@ -32,6 +34,8 @@ def parser(language: Language) -> tree_sitter.Parser:
 
 def parse(source: bytes, language: Language, old: tree_sitter.Tree | None = None) -> tree_sitter.Tree:
     """The tree of UTF-8 `source`. `old` is the tree of an earlier version, already edited to match `source`."""
+    if language.name in UNENDING:
+        source += b"\n"
     if old is None:
         return parser(language).parse(source)
     return parser(language).parse(source, old)
