@@ -21,7 +21,7 @@ _QUOTES = frozenset({"'", '"', "`", "'''", '"""', "string_start"})
 LONG_QUOTES = (b"`", b"'''", b'"""')
 """Quotes of strings that may hold line breaks."""
 _LINE_BREAK = re.compile(rb"[\r\n]")
-ASKED_TOGETHER = 64
+ASKED_TOGETHER = 512
 """Carets of which what is read is kept: as many completions may be in work, each asking several times."""
 
 

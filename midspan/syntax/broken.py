@@ -48,7 +48,7 @@ def near_behind(suffix: str) -> str:
     return suffix if len(suffix) <= NEAR else suffix[: suffix.rfind("\n", 0, NEAR) + 1]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def read_document(prefix: str, suffix: str, name: str) -> tuple[tree_sitter.Tree, int]:
     """The tree of a document in the language `name`, and its number of errors; read ahead, `is_broken` is cheap."""
     tree = parse_around(prefix.encode(), suffix.encode(), LANGUAGES[name])

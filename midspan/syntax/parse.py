@@ -72,7 +72,7 @@ def parse_around(before: bytes, behind: bytes, language: Language) -> tree_sitte
     return parse_changed(keep(beginning, language.name), beginning, language, stays, 0, before[stays:])
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=256)
 def _many_kept(text: bytes, name: str) -> tree_sitter.Tree:
     return parse(text, LANGUAGES[name])
 
