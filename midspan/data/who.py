@@ -21,7 +21,7 @@ from midspan.data.corpus import CORPUS_FILE
 from midspan.data.grams import GRAM, GUARANTEE, Bytes, fingerprints, gram_hashes, normalised, places
 from midspan.errors import MidspanError
 
-INDEX_FILE = "who.npy"
+INDEX_FILE = ".who.npy"
 HASH_BITS = 36
 ROW_BITS = 64 - HASH_BITS
 LOOKED_AT = 8

@@ -42,7 +42,7 @@ def build(
     progress: Progress,
     finished: Callable[[Stage, Manifest, bool], None] | None = None,
     *,
-    start: str = "data",
+    start: str | None = None,
 ) -> dict[str, Manifest]:
     """Run every stage that is missing or out of date; the manifests of all stages by name.
 
@@ -50,7 +50,7 @@ def build(
     sources need not be there any more.
     """
     manifests: dict[str, Manifest] = {}
-    before = list(STAGES)[: list(STAGES).index(start)]
+    before = list(STAGES)[: list(STAGES).index(start)] if start else []
     with locked(runs / recipe.name):
         for stage in STAGES.values():
             if stage.name in before:

@@ -184,7 +184,7 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 def _add_tree(tar: tarfile.TarFile, folder: Path, name: str) -> None:
     """Every file below `folder` by name, without times and owners: the same bytes make the same parts."""
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
         _add_file(tar, path, f"{name}/{path.relative_to(folder).as_posix()}")
 
 

@@ -93,7 +93,8 @@ def read_manifest(directory: Path) -> Manifest:
 
 def _outputs(directory: Path) -> Iterator[Path]:
     for path in sorted(directory.rglob("*")):
-        if path.is_file() and path.relative_to(directory).parts[0] not in NOT_OUTPUTS:
+        first = path.relative_to(directory).parts[0]
+        if path.is_file() and first not in NOT_OUTPUTS and not first.startswith("."):  # kept for speed, made again
             yield path
 
 

@@ -412,7 +412,13 @@ from midspan.context.sets import Feature
 from index_samples import sizes_of
 prepare.BATCH_CHARS = 1
 prepare.MANY_CHARS = int(sys.argv[2])
+computed = 0
 def slow(text):
+    global computed
+    computed += 1
+    if computed > 100 and len(sys.argv) > 3:
+        print("far enough", flush=True)
+        time.sleep(600)
     time.sleep(0.02)
     return sizes_of(text)
 index = Index.open(Path(sys.argv[1]))
@@ -425,10 +431,10 @@ index.prepare([Feature("slow", slow)])
 def test_interrupted_preparation_goes_on_where_it_was(tmp_path: Path, end: signal.Signals) -> None:
     root = write(tmp_path / "many", {f"{number}.py": b"%d" % number for number in range(300)})
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    process = program(PREPARE, root, 10**9, env=environment)
+    process = program(PREPARE, root, 10**9, "wait", env=environment)
     assert process.stdout is not None
     process.stdout.readline()
-    time.sleep(1)
+    process.stdout.readline()  # it has computed a third, and waits
     process.send_signal(end)
     process.communicate()
     with closing(Index.open(root)) as index:

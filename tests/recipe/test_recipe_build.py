@@ -202,7 +202,7 @@ def test_a_stage_without_its_input_says_what_to_run(toys):
 
 def test_two_builds_of_one_run_do_not_mix(toys):
     with (
-        build_module._locked(toys / "runs/nano"),
+        build_module.locked(toys / "runs/nano"),
         pytest.raises(MidspanError, match="another process is building"),
     ):
         built(toys)
