@@ -30,10 +30,8 @@ def who(
 
     White space and case do not count. Exit code 0: found, 1: not found.
     """
-    try:
-        from midspan.data.who import who as find
-    except ModuleNotFoundError as error:
-        raise MidspanError(f"this needs the package {error.name}", "pip install 'midspan[train]'") from None
+    from midspan.data.who import who as find
+
     origins = find(run_directory(run, runs) / "data", _text(piece))
     if json_:
         typer.echo(json.dumps([asdict(origin) for origin in origins]))

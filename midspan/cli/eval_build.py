@@ -10,7 +10,6 @@ from rich.table import Table
 
 from midspan.cli.options import DEFAULT_RUNS, JsonOption, RunsOption
 from midspan.cli.tables import console
-from midspan.errors import MidspanError
 from midspan.recipe.benchmark import BENCHMARKS, load_benchmark_recipe
 from midspan.recipe.progress import Progress
 from midspan.recipe.summary import run_directory
@@ -39,10 +38,8 @@ def build(
 
     Packages that a recipe names are downloaded once, with pip and npm, and checked against their hashes.
     """
-    try:
-        from midspan.evaluate.benchmark.build import build_benchmark
-    except ModuleNotFoundError as error:
-        raise MidspanError(f"this needs the package {error.name}", "pip install 'midspan[train]'") from None
+    from midspan.evaluate.benchmark.build import build_benchmark
+
     loaded = load_benchmark_recipe(recipe)
     if since:
         loaded = loaded.model_copy(update={"since": since.date()})

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -21,7 +21,6 @@ from midspan.context.store import default_cache
 from midspan.engine.batch import Record
 from midspan.engine.locate import content_digest, locate
 from midspan.engine.open import is_remote, open_engine
-from midspan.errors import MidspanError
 from midspan.recipe.progress import Progress, Task
 
 if TYPE_CHECKING:
@@ -72,11 +71,12 @@ def _humaneval_infilling(
     The programs run confined: no network, no other processes, no files but their own. The same command goes on after
     an interruption.
     """
+    from midspan.evaluate.case_sets import evenly
     from midspan.evaluate.public.humaneval_infilling import problems
     from midspan.evaluate.public.run import Settings, run_problems, summarise
 
     chosen = choose_model(model, runs)
-    found = _evenly(list(problems(subset.value, data)), limit)
+    found = evenly(list(problems(subset.value, data)), limit)
     settings = Settings(samples, temperature, max_new_tokens=max_new_tokens, raw=not logic)
     opening = partial(open_engine, chosen, runs=runs, slots=WORKERS, tokenizer=tokenizer, family=family)
 
@@ -115,11 +115,9 @@ def _command(
         runs: RunsOption = DEFAULT_RUNS,
         json_: JsonOption = False,
     ) -> None:
-        try:
-            suite = load()
-            from midspan.evaluate.public.run import Settings
-        except ModuleNotFoundError as error:
-            raise MidspanError(f"this needs the package {error.name}", "pip install 'midspan[train]'") from None
+        from midspan.evaluate.public.run import Settings
+
+        suite = load()
         settings = Settings(samples, temperature, max_new_tokens=max_new_tokens, raw=not logic)
         _suite(suite, subset, data, limit, settings, model, tokenizer, family, runs, json_)
 
@@ -200,9 +198,10 @@ def _suite(
     json_: bool,
 ) -> None:
     """Run a model on a set of a benchmark and print its figures."""
+    from midspan.evaluate.case_sets import evenly
     from midspan.evaluate.public.run import parts_of, run_suite
 
-    found = _evenly(list(suite.gaps(subset, data)), limit)
+    found = evenly(list(suite.gaps(subset, data)), limit)
     chosen = choose_model(model, runs)
     opening = partial(open_engine, chosen, runs=runs, slots=WORKERS, tokenizer=tokenizer, family=family)
 
@@ -239,15 +238,6 @@ def _table(parts: "Sequence[Part]") -> Table:
 
 def _how(logic: bool) -> str:
     return "through the completion logic" if logic else "as generated"
-
-
-P = TypeVar("P")
-
-
-def _evenly(problems: list[P], limit: int | None) -> list[P]:
-    if limit is None or limit >= len(problems):
-        return problems
-    return [problems[number * len(problems) // limit] for number in range(limit)]
 
 
 def _digest(model: str, runs: Path) -> str:

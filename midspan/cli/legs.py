@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -41,10 +40,12 @@ def _pack(
 
     On the way home `--no-inputs` leaves out what is there already.
     """
+    from midspan.recipe.bundle import pack
+
     loaded = load_recipe(recipe, tuple(set_ or ()))
     chosen = stage_named(stage) if stage else _first_unfinished(runs / loaded.name)
     size = _bytes(part_size)
-    bundle = _bundles().pack(loaded, runs, chosen, out, part_bytes=size, inputs=inputs, weights=weights_only)
+    bundle = pack(loaded, runs, chosen, out, part_bytes=size, inputs=inputs, weights=weights_only)
     total = sum(part.bytes for part in bundle.parts)
     at = f" at step {bundle.step}" if bundle.step else ""
     typer.echo(f"{out}: stage {chosen}{at}, {len(bundle.parts)} parts, {total / 1e6:,.1f} MB")
@@ -55,17 +56,11 @@ def _unpack(
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Put a packed leg into the runs of this machine, where the stage can be begun, gone on with, or used."""
-    bundle, new = _bundles().unpack(folder, runs)
+    from midspan.recipe.bundle import RECIPE, unpack
+
+    bundle, new = unpack(folder, runs)
     typer.echo(f"{runs / bundle.run}: {', '.join(new) if new else 'nothing new'}")
-    typer.echo(f"go on with: midspan {bundle.stage} {runs / bundle.run / 'recipe.toml'} --runs {runs}")
-
-
-def _bundles() -> ModuleType:
-    try:
-        from midspan.recipe import bundle
-    except ModuleNotFoundError as error:
-        raise MidspanError(f"this needs the package {error.name}", "pip install 'midspan[train]'") from None
-    return bundle
+    typer.echo(f"go on with: midspan {bundle.stage} {runs / bundle.run / RECIPE} --runs {runs}")
 
 
 def _first_unfinished(run: Path) -> str:

@@ -76,6 +76,10 @@ def guarded(action: Callable[[], object]) -> int:
         return _fail(INTERRUPTED)
     except MidspanError as error:
         return _fail(str(error))
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("midspan"):
+            raise
+        return _fail(f"this needs the package {error.name}; pip install 'midspan[train]'")
     except Exception as error:
         if not _is_disk_full(error):
             raise

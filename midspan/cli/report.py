@@ -24,10 +24,8 @@ def _report(
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
     """Write a page with the curves of RUN's training stages, also of one that is running, and print its path."""
-    try:
-        from midspan.train.report import write_training_report
-    except ModuleNotFoundError as error:
-        raise MidspanError(f"this needs the package {error.name}", "pip install 'midspan[train]'") from None
+    from midspan.train.report import write_training_report
+
     directory = run_directory(run, runs)
     stages = {}
     for stage in MODEL_NAMES:

@@ -6,11 +6,9 @@ kept, so that the same question is never computed twice, also after a kill. Meas
 Cases of one project follow one another, so that its files are read and ranked once.
 """
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +18,7 @@ from midspan.context.store import default_cache
 from midspan.data.cases import Case, Projects, with_projects
 from midspan.engine.batch import Journal, Record, run_resumable
 from midspan.errors import MidspanError
+from midspan.recipe.disk import sole
 from midspan.recipe.progress import Task
 
 
@@ -74,7 +73,9 @@ async def ask(
     async def work(_: str, item: tuple[Case, Project]) -> Record:
         return asdict(await system.answer(*item))
 
-    with _locked(journal):
+    # Two writers would take each other's half-written line for the tail of a killed process.
+    busy = f"another process evaluates the same model into {journal}"
+    with sole(journal.with_suffix(".lock"), busy, "wait for it; its answers will be reused"):
         records = await run_resumable(items(), work, Journal(journal), workers, task)
     missing = [case for case in cases if case.id not in keys]
     if missing:
@@ -101,17 +102,3 @@ def _digest(project: Project) -> str:
     for path, file in project.files.items():
         digest.update(path.encode() + b"\0" + file.digest)
     return digest.hexdigest()
-
-
-@contextmanager
-def _locked(journal: Path) -> Iterator[None]:
-    """Two writers would take each other's half-written line for the tail of a killed process."""
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    with journal.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MidspanError(
-                f"another process evaluates the same model into {journal}", "wait for it; its answers will be reused"
-            ) from None
-        yield

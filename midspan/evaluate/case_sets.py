@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from midspan.data.cases import Case, Projects
 from midspan.data.corpus import CORPUS_FILE, projects
@@ -13,6 +14,8 @@ from midspan.recipe.schema import FimConfig
 
 DRAWN = 500
 """Cases drawn from a run that has not evaluated any itself."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,14 @@ class CaseSet:
 
     def limited(self, count: int | None) -> "CaseSet":
         """At most `count` cases, evenly chosen."""
-        if count is None or count >= len(self.cases):
-            return self
-        return replace(self, cases=[self.cases[n * len(self.cases) // count] for n in range(count)])
+        return replace(self, cases=evenly(self.cases, count))
+
+
+def evenly(items: Sequence[T], count: int | None) -> Sequence[T]:
+    """At most `count` of the items, evenly chosen; all for None."""
+    if count is None or count >= len(items):
+        return items
+    return [items[n * len(items) // count] for n in range(count)]
 
 
 def case_set(named: str, runs: Path) -> CaseSet:

@@ -8,18 +8,18 @@ publishes.
 """
 
 import datetime
-import fcntl
 import hashlib
 import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import midspan
 from midspan.errors import MidspanError
+from midspan.recipe.disk import sole
 from midspan.recipe.graph import STAGES, Stage, key_of, settings_of
 from midspan.recipe.manifest import (
     KEY_FILE,
@@ -181,15 +181,7 @@ def _replaced(final: Path) -> Path:
     return final.with_name(f".{final.name}.old")
 
 
-@contextmanager
-def locked(run: Path) -> Iterator[None]:
+def locked(run: Path) -> AbstractContextManager[None]:
     """Hold the run's lock, so that no two processes work on it at once; the run's directory is made if missing."""
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MidspanError(
-                f"another process is building the run in {run}", "wait for it, or give this run another name"
-            ) from None
-        yield
+    message = f"another process is building the run in {run}"
+    return sole(run / ".lock", message, "wait for it, or give this run another name")

@@ -27,7 +27,7 @@ from midspan.recipe.load import load_recipe
 from midspan.recipe.manifest import KEY_FILE, RESUME, read_manifest
 from midspan.recipe.parts import Part, PartWriter, check, joined
 from midspan.recipe.schema import Recipe
-from midspan.recipe.stage import CHECKPOINT
+from midspan.recipe.stage import CHECKPOINT, newest_checkpoint, step_of
 
 FORMAT = 1
 INDEX = "bundle.json"
@@ -61,7 +61,7 @@ def pack(
         raise MidspanError(f"{out} is not empty", "name a folder that is not there yet")
     with locked(run):
         work = run / f".{stage}.work"
-        begun = newest_checkpoint(work) if (work / KEY_FILE).exists() else None
+        begun = newest_checkpoint(work / RESUME) if (work / KEY_FILE).exists() else None
         folders = [run / need for need in STAGES[stage].needs] if inputs else []
         for folder in folders:
             if not folder.is_dir():
@@ -90,7 +90,7 @@ def pack(
                 _add_work(tar, work, begun)
         parts = pieces.close()
     shutil.rmtree(out / "weights", ignore_errors=True)
-    bundle = Bundle(recipe.name, stage, _step(begun) if begun else 0, parts)
+    bundle = Bundle(recipe.name, stage, step_of(begun) if begun else 0, parts)
     aside = out / f"{INDEX}.partial"
     aside.write_text(json.dumps(asdict(bundle), indent=2) + "\n")
     sync(aside)
@@ -158,20 +158,10 @@ def _set_values(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def newest_checkpoint(work: Path) -> Path | None:
-    """The newest whole checkpoint in a stage's work directory, if there is one."""
-    whole = [path for path in (work / RESUME).glob(f"{CHECKPOINT}*") if path.suffix != ".partial"]
-    return max(whole, key=_step, default=None)
-
-
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.name.removeprefix(CHECKPOINT))
-
-
 def _weights(recipe: Recipe, run: Path, stage: str, checkpoint: Path, out: Path) -> Path:
     from midspan.train.resume import save_weights_of
 
-    folder = out / "weights" / f"{stage}-step-{_step(checkpoint)}"
+    folder = out / "weights" / f"{stage}-step-{step_of(checkpoint)}"
     save_weights_of(checkpoint, recipe.model, (run / "tokenizer/tokenizer.json").read_text(encoding="utf-8"), folder)
     return folder
 
@@ -229,13 +219,13 @@ def _is_new(arrived: Path, run: Path) -> bool:
             f"stage {stage} was begun here with other settings or inputs than the bundle's",
             f"unpack into another folder with --runs, or remove {here}",
         )
-    ours, theirs = newest_checkpoint(here), newest_checkpoint(arrived)
-    if ours is not None and theirs is not None and _step(ours) > _step(theirs):
+    ours, theirs = newest_checkpoint(here / RESUME), newest_checkpoint(arrived / RESUME)
+    if ours is not None and theirs is not None and step_of(ours) > step_of(theirs):
         raise MidspanError(
-            f"stage {stage} is at step {_step(ours)} here, the bundle at step {_step(theirs)}",
+            f"stage {stage} is at step {step_of(ours)} here, the bundle at step {step_of(theirs)}",
             f"remove {here} to go back",
         )
-    return ours is None or theirs is None or _step(ours) < _step(theirs)
+    return ours is None or theirs is None or step_of(ours) < step_of(theirs)
 
 
 def _drop_work_of(placed: Path, run: Path) -> None:

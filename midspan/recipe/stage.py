@@ -12,6 +12,17 @@ CHECKPOINT = "checkpoint-"
 """How the folders in `resume/` begin that training goes on from; the step follows."""
 
 
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint in a stage's folder `resume/`, if there is one."""
+    whole = [path for path in folder.glob(f"{CHECKPOINT}*") if path.suffix != ".partial"]
+    return max(whole, key=step_of, default=None)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step a checkpoint was written after."""
+    return int(checkpoint.name.removeprefix(CHECKPOINT))
+
+
 @dataclass(frozen=True)
 class StageContext:
     """One run of one stage.

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from midspan.model.checkpoint import save_weights
 from midspan.recipe.disk import sync
 from midspan.recipe.schema import ModelConfig
-from midspan.recipe.stage import CHECKPOINT
+from midspan.recipe.stage import CHECKPOINT, newest_checkpoint
 from midspan.train.optimizers import state_names
 from midspan.train.parallel import Devices, like, whole
 
@@ -65,10 +65,9 @@ def save(folder: Path, model: nn.Module, optimizers: list[Optimizer], progressed
 
 def load(folder: Path, model: nn.Module, optimizers: list[Optimizer]) -> Progressed | None:
     """Bring model and optimizers to the newest whole checkpoint; None if there is none."""
-    whole_ones = [path for path in folder.glob(CHECKPOINT + "*") if path.suffix != ".partial"]
-    if not whole_ones:
+    newest = newest_checkpoint(folder)
+    if newest is None:
         return None
-    newest = max(whole_ones, key=lambda path: int(path.name.removeprefix(CHECKPOINT)))
     tensors = load_file(newest / "state.safetensors")
     parameters = dict(model.named_parameters())
     for name, parameter in parameters.items():
